@@ -1,0 +1,6 @@
+//! Feed bytes to advisories; the memory-mapped, sharded vulnerability database.
+
+pub mod feed;
+mod lookup;
+
+pub use lookup::{Lookup, LookupError, Record, Vulnerability};

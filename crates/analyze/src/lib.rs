@@ -1,0 +1,15 @@
+//! Files to facts, facts to an inventory of packages.
+//!
+//! `cataloguer/*.rs` hold the units. [`read`] runs them over one layer, purely; [`assemble`] lays
+//! the layers over one another and lets each unit turn its facts into packages. Knows nothing of
+//! advisories or databases.
+
+pub mod assemble;
+pub mod cataloguer;
+pub mod read;
+pub mod sbom;
+pub mod table;
+
+pub use assemble::assemble;
+pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};
+pub use read::{LayerFacts, LayerReader};

@@ -1,0 +1,253 @@
+//! Runs the units over one layer: pure, without a database and without other layers.
+
+use crate::cataloguer::{self, Cataloguer, Facts, File, Pattern, Target};
+use crate::table::{Table, TableBuilder};
+use seaworthy_image::{Content, Entry, EntryKind, Visitor, Want};
+use seaworthy_types::{Limits, Note, Reads};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// The facts of one layer, as cached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerFacts {
+    /// Names of the units that ran; facts point into it.
+    pub units: Vec<String>,
+    /// All paths.
+    pub table: Table,
+    /// What the units found, in the order of the walk.
+    pub facts: Vec<StoredFact>,
+    /// What was lost.
+    pub notes: Vec<Note>,
+}
+
+/// One fact of one unit about one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFact {
+    /// Index into `LayerFacts::units`.
+    pub unit: u16,
+    /// Path of the entry.
+    pub path: String,
+    /// Postcard bytes of the unit's own value.
+    pub bytes: Vec<u8>,
+}
+
+/// The units that run for a kind of target, in registry order.
+pub fn units_for(target: Target) -> Vec<&'static dyn Cataloguer> {
+    let fits = |reads| match target {
+        Target::Image => reads != Reads::Declared,
+        Target::Source => true,
+    };
+    cataloguer::ALL.iter().copied().filter(|unit| fits(unit.about().reads)).collect()
+}
+
+/// All patterns of a set of units, compiled once and shared by all layers.
+pub struct Matcher {
+    units: Vec<&'static dyn Cataloguer>,
+    by_path: HashMap<&'static str, Vec<u16>>,
+    by_name: HashMap<&'static str, Vec<(u16, &'static str)>>,
+    by_extension: HashMap<&'static str, Vec<u16>>,
+    by_folder: HashMap<&'static str, Vec<(u16, &'static str)>>,
+    endings: Vec<(u16, &'static str)>,
+    magics: Vec<(u16, &'static [u8])>,
+}
+
+impl Matcher {
+    /// Compiles the patterns of these units.
+    pub fn new(units: Vec<&'static dyn Cataloguer>) -> Self {
+        let mut matcher = Self {
+            units: Vec::new(),
+            by_path: HashMap::new(),
+            by_name: HashMap::new(),
+            by_extension: HashMap::new(),
+            by_folder: HashMap::new(),
+            endings: Vec::new(),
+            magics: Vec::new(),
+        };
+        for (index, unit) in units.iter().enumerate() {
+            for pattern in unit.patterns() {
+                matcher.add(index as u16, *pattern);
+            }
+        }
+        matcher.units = units;
+        matcher
+    }
+
+    fn add(&mut self, unit: u16, pattern: Pattern) {
+        match pattern {
+            Pattern::Path(path) => self.by_path.entry(path).or_default().push(unit),
+            Pattern::Name(name) => self.by_name.entry(name).or_default().push((unit, "")),
+            Pattern::Extension(extension) => self.by_extension.entry(extension).or_default().push(unit),
+            Pattern::InFolder(folder, ending) => {
+                self.by_folder.entry(folder).or_default().push((unit, ending))
+            }
+            Pattern::Ending(ending) => match ending.rsplit_once('/') {
+                Some((_, name)) => self.by_name.entry(name).or_default().push((unit, ending)),
+                None => self.endings.push((unit, ending)),
+            },
+            Pattern::Magic(magic) => self.magics.push((unit, magic)),
+        }
+    }
+
+    /// Indices of the units that want this file, ascending, into `chosen`.
+    fn choose(&self, path: &str, head: &[u8], chosen: &mut Vec<u16>) {
+        chosen.clear();
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if let Some(units) = self.by_path.get(path) {
+            chosen.extend(units);
+        }
+        if let Some(units) = self.by_name.get(name) {
+            let fits = |ending: &str| match path.strip_suffix(ending) {
+                Some(before) => {
+                    before.is_empty() || before.ends_with('/') || ending.starts_with(['.', '-', '/'])
+                }
+                None => false,
+            };
+            chosen.extend(
+                units.iter().filter(|(_, ending)| ending.is_empty() || fits(ending)).map(|(unit, _)| unit),
+            );
+        }
+        if let Some(at) = name.rfind('.') {
+            let extension = &name[at..];
+            if extension.bytes().any(|b| b.is_ascii_uppercase()) {
+                chosen.extend(
+                    self.by_extension.get(extension.to_ascii_lowercase().as_str()).into_iter().flatten(),
+                );
+            } else {
+                chosen.extend(self.by_extension.get(extension).into_iter().flatten());
+            }
+        }
+        if let Some(units) = self.by_folder.get(folder) {
+            chosen.extend(units.iter().filter(|(_, ending)| name.ends_with(ending)).map(|(unit, _)| unit));
+        }
+        chosen.extend(self.endings.iter().filter(|(_, ending)| name.ends_with(ending)).map(|(unit, _)| unit));
+        chosen.extend(self.magics.iter().filter(|(_, magic)| head.starts_with(magic)).map(|(unit, _)| unit));
+        if chosen.len() > 1 {
+            chosen.sort_unstable();
+            chosen.dedup();
+        }
+        chosen.retain(|unit| self.units[usize::from(*unit)].accepts(path, head));
+    }
+
+    /// Names and versions of the units, for cache keys.
+    pub fn fingerprint(&self) -> String {
+        let mut text = format!("table {}\n", crate::table::TABLE_VERSION);
+        for unit in &self.units {
+            text.push_str(&format!("{} {}\n", unit.about().name, unit.about().version));
+        }
+        text
+    }
+}
+
+/// Collects the facts of one layer while it is walked.
+pub struct LayerReader<'m> {
+    matcher: &'m Matcher,
+    limits: &'m Limits,
+    table: TableBuilder,
+    pending: HashMap<u32, Pending>,
+    chosen: Vec<u16>,
+    facts: Vec<StoredFact>,
+    notes: Vec<Note>,
+    bytes_left: u64,
+}
+
+struct Pending {
+    path: String,
+    mode: u32,
+    units: Vec<u16>,
+}
+
+impl<'m> LayerReader<'m> {
+    /// A reader with nothing seen.
+    pub fn new(matcher: &'m Matcher, limits: &'m Limits) -> Self {
+        Self {
+            matcher,
+            limits,
+            table: TableBuilder::default(),
+            pending: HashMap::new(),
+            chosen: Vec::new(),
+            facts: Vec::new(),
+            notes: Vec::new(),
+            bytes_left: limits.facts_bytes_max,
+        }
+    }
+
+    /// The facts, with `notes` of the walk added.
+    pub fn finish(mut self, notes: Vec<Note>) -> LayerFacts {
+        self.notes.extend(notes);
+        LayerFacts {
+            units: self.matcher.units.iter().map(|unit| unit.about().name.to_owned()).collect(),
+            table: self.table.finish(),
+            facts: self.facts,
+            notes: self.notes,
+        }
+    }
+
+    fn run(&mut self, unit: u16, pending: &Pending, content: Content<'_>) {
+        let cataloguer = self.matcher.units[usize::from(unit)];
+        let file = File { path: &pending.path, content, mode: pending.mode, limits: self.limits };
+        let mut facts = Facts::new(cataloguer.about(), &pending.path, self.limits);
+        facts.bytes_left = self.bytes_left;
+        cataloguer.read(&file, &mut facts);
+        self.bytes_left = facts.bytes_left;
+        let (found, notes) = facts.finish();
+        self.notes.extend(notes);
+        self.facts.extend(found.into_iter().map(|bytes| StoredFact {
+            unit,
+            path: pending.path.clone(),
+            bytes,
+        }));
+    }
+}
+
+impl Visitor for LayerReader<'_> {
+    fn entry(&mut self, entry: &Entry<'_>, head: &[u8]) -> Want {
+        let index = self.table.push(entry);
+        if !matches!(entry.kind, EntryKind::File | EntryKind::Hardlink) {
+            return Want::Skip;
+        }
+        // The head of a hard link is not known here: magic patterns see it when the content comes.
+        self.matcher.choose(entry.path, head, &mut self.chosen);
+        if self.chosen.is_empty() {
+            return Want::Skip;
+        }
+        let pending = Pending { path: entry.path.to_owned(), mode: entry.mode, units: self.chosen.clone() };
+        self.pending.insert(index, pending);
+        Want::Content
+    }
+
+    fn content(&mut self, index: u32, content: Content<'_>) {
+        let Some(pending) = self.pending.remove(&index) else { return };
+        for unit in pending.units.clone() {
+            self.run(unit, &pending, content);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_respect_path_parts() {
+        let matcher = |pattern| {
+            let mut matcher = Matcher::new(Vec::new());
+            matcher.add(0, pattern);
+            matcher
+        };
+        let wants = |pattern: Pattern, path: &str| {
+            let m = matcher(pattern);
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let by_name = m.by_name.get(name).into_iter().flatten().any(|(_, e)| {
+                e.is_empty()
+                    || path
+                        .strip_suffix(e)
+                        .is_some_and(|b| b.is_empty() || b.ends_with('/') || e.starts_with(['.', '-', '/']))
+            });
+            by_name || m.by_folder.contains_key(folder) || m.by_path.contains_key(path)
+        };
+        assert!(wants(Pattern::Ending(".dist-info/METADATA"), "usr/lib/x-1.dist-info/METADATA"));
+        assert!(!wants(Pattern::Ending("dist-info/METADATA"), "usr/lib/x-1.dist-info/METADATA"));
+        assert!(wants(Pattern::Ending("a/b"), "a/b"));
+        assert!(!wants(Pattern::Ending("a/b"), "xa/b"));
+    }
+}

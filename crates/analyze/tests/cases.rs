@@ -1,0 +1,169 @@
+//! Runs the cases of every cataloguer: `cases/<unit>/<case>/input/…` is one layer (several:
+//! `layer0/`, `layer1/`, …; an empty file `.wh.NAME` removes NAME), `expected.txt` what must come
+//! out. `UPDATE_EXPECT=1` rewrites the expectations; read them before you commit them.
+
+use seaworthy_analyze::cataloguer::{ALL, Cataloguer, Target};
+use seaworthy_analyze::read::Matcher;
+use seaworthy_analyze::{LayerFacts, LayerReader, assemble};
+use seaworthy_image::{Content, Entry, EntryKind, Visitor, Want};
+use seaworthy_types::{Inventory, Limits, Note, Outcome, Reads};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn cases_of(unit: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(unit);
+    let mut cases: Vec<PathBuf> = match fs::read_dir(&folder) {
+        Ok(entries) => entries.map(|e| e.expect("entry").path()).filter(|p| p.is_dir()).collect(),
+        Err(_) => Vec::new(),
+    };
+    cases.sort();
+    cases
+}
+
+/// Reads a folder as one layer.
+fn layer(folder: &Path, units: Vec<&'static dyn Cataloguer>, limits: &Limits) -> LayerFacts {
+    let matcher = Matcher::new(units);
+    let mut reader = LayerReader::new(&matcher, limits);
+    let mut paths = Vec::new();
+    collect(folder, folder, &mut paths);
+    paths.sort();
+    for (index, path) in paths.iter().enumerate() {
+        let full = folder.join(path);
+        let meta = fs::symlink_metadata(&full).expect("metadata");
+        let name = path.rsplit('/').next().expect("name");
+        if let Some(removed) = name.strip_prefix(".wh.") {
+            let path = path.strip_suffix(name).expect("suffix").to_owned() + removed;
+            let entry =
+                Entry { path: &path, kind: EntryKind::Whiteout, mode: 0, uid: 0, gid: 0, size: 0, link: "" };
+            reader.entry(&entry, b"");
+            continue;
+        }
+        let (kind, link, bytes) = if meta.is_symlink() {
+            let link = fs::read_link(&full).expect("link").to_string_lossy().into_owned();
+            (EntryKind::Symlink, link, Vec::new())
+        } else if meta.is_dir() {
+            (EntryKind::Folder, String::new(), Vec::new())
+        } else {
+            (EntryKind::File, String::new(), fs::read(&full).expect("file"))
+        };
+        let size = bytes.len() as u64;
+        let entry = Entry { path, kind, mode: 0o644, uid: 0, gid: 0, size, link: &link };
+        let head = &bytes[..bytes.len().min(512)];
+        if reader.entry(&entry, head) == Want::Content {
+            reader.content(index as u32, Content::Whole(&bytes));
+        }
+    }
+    reader.finish(Vec::new())
+}
+
+fn collect(root: &Path, folder: &Path, paths: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("folder") {
+        let path = entry.expect("entry").path();
+        paths.push(path.strip_prefix(root).expect("inside").to_string_lossy().into_owned());
+        if path.is_dir() && !path.is_symlink() {
+            collect(root, &path, paths);
+        }
+    }
+}
+
+/// The case's inventory, all units running that this one may need to be judged with.
+fn run_case(unit: &'static dyn Cataloguer, case: &Path) -> Outcome<Inventory> {
+    let limits = Limits::default();
+    let target = if unit.about().reads == Reads::Declared { Target::Source } else { Target::Image };
+    let units = || seaworthy_analyze::read::units_for(target);
+    let layers: Vec<LayerFacts> = match case.join("input").is_dir() {
+        true => vec![layer(&case.join("input"), units(), &limits)],
+        false => (0..)
+            .map(|index| case.join(format!("layer{index}")))
+            .take_while(|folder| folder.is_dir())
+            .map(|folder| layer(&folder, units(), &limits))
+            .collect(),
+    };
+    assert!(!layers.is_empty(), "{}: neither input/ nor layer0/", case.display());
+    assemble(&layers.iter().collect::<Vec<_>>(), target)
+}
+
+fn render(outcome: &Outcome<Inventory>) -> String {
+    let mut text = String::new();
+    let inventory = &outcome.value;
+    if let Some(os) = &inventory.os {
+        writeln!(text, "os {} {} {}", os.id, os.version_id, os.shard().unwrap_or_default()).expect("write");
+    }
+    for package in &inventory.packages {
+        write!(text, "package {}", package.purl(inventory.os.as_ref())).expect("write");
+        if let Some(source) = &package.source {
+            write!(text, " source={}@{}", source.name, source.version).expect("write");
+        }
+        if let Some(owner) = &package.owner {
+            write!(text, " owner={owner}").expect("write");
+        }
+        if package.origin != Default::default() {
+            write!(text, " origin=third-party").expect("write");
+        }
+        if package.scope != Default::default() {
+            write!(text, " scope=development").expect("write");
+        }
+        if !package.evidence.is_empty() {
+            write!(text, " evidence={:?}", package.evidence).expect("write");
+        }
+        if !package.licences.is_empty() {
+            write!(text, " licences={:?}", package.licences).expect("write");
+        }
+        if !package.facts.is_empty() {
+            write!(text, " facts={:?}", package.facts).expect("write");
+        }
+        let first = package.layer.map_or("-".into(), |l| l.to_string());
+        writeln!(text, " by={} first-layer={first}", package.found_by).expect("write");
+        for location in &package.locations {
+            writeln!(text, "  at {}", location.path).expect("write");
+        }
+    }
+    for evidence in &inventory.unidentified {
+        writeln!(text, "unidentified {evidence:?}").expect("write");
+    }
+    for Note { grade, code, unit, subject, detail } in &outcome.notes {
+        writeln!(text, "{grade:?} {code} {unit} {subject}: {detail}").expect("write");
+    }
+    text
+}
+
+#[test]
+fn every_cataloguer_gives_what_its_cases_expect() {
+    let update = std::env::var_os("UPDATE_EXPECT").is_some();
+    let mut wrong = Vec::new();
+    for unit in ALL {
+        let name = unit.about().name;
+        let cases = cases_of(name);
+        for kind in ["normal", "empty", "broken", "hostile"] {
+            let present =
+                cases.iter().any(|c| c.file_name().is_some_and(|n| n.to_string_lossy().starts_with(kind)));
+            if !present {
+                wrong.push(format!("{name}: no case whose name starts with `{kind}` in cases/{name}/"));
+            }
+        }
+        for case in cases {
+            let actual = render(&run_case(*unit, &case));
+            let file = case.join("expected.txt");
+            if update {
+                fs::write(&file, &actual).expect("write expectation");
+                continue;
+            }
+            let expected = fs::read_to_string(&file).unwrap_or_default();
+            if actual != expected {
+                wrong.push(format!("{}\n--- expected\n{expected}--- actual\n{actual}", case.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_match_files() {
+    for unit in ALL {
+        let file = format!("src/cataloguer/{}", unit.about().name.replace('-', "_"));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let there = root.join(format!("{file}.rs")).is_file() || root.join(file).join("mod.rs").is_file();
+        assert!(there, "no file for unit {}", unit.about().name);
+    }
+}

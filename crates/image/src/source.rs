@@ -1,0 +1,57 @@
+//! Where bytes come from: a synchronous, random-access trait. Files are read with pread, never
+//! mapped, because another process may change them while we read.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Random access to bytes of a known length.
+pub trait Source: Send + Sync {
+    /// Reads at most `buffer.len()` bytes at `offset`; 0 means the end.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Length in bytes.
+    fn len(&self) -> u64;
+    /// Whether there are no bytes at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A regular file.
+pub struct FileSource {
+    file: File,
+    len: u64,
+}
+
+impl FileSource {
+    /// Takes an open file; its length is fixed here.
+    pub fn new(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
+    }
+}
+
+impl Source for FileSource {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+/// Bytes in memory.
+pub struct MemorySource(pub Vec<u8>);
+
+impl Source for MemorySource {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
+        let rest = &self.0[start..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+}

@@ -1,0 +1,1 @@
+//! Packages and advisories to findings, each with its reason.

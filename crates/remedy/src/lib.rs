@@ -1,0 +1,1 @@
+//! Findings to the smallest set of changes.

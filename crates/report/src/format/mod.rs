@@ -1,0 +1,54 @@
+//! The output formats: each is one file.
+
+use seaworthy_types::{About, Report};
+use std::io;
+
+// tidy:begin
+
+/// Every output format, sorted by name.
+pub const ALL: &[&dyn Format] = &[];
+// tidy:end
+
+/// One output format.
+pub trait Format: Sync {
+    /// Name as on the command line, version, coverage.
+    fn about(&self) -> &'static About;
+    /// File ending without the dot.
+    fn extension(&self) -> &'static str;
+    /// Media type.
+    fn media_type(&self) -> &'static str;
+    /// Writes the report: the same report and options give the same bytes.
+    fn write(&self, report: &Report, options: &Options, out: &mut dyn io::Write) -> Result<(), FormatError>;
+}
+
+/// What a format may be told.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Terminal colours.
+    pub colour: bool,
+    /// Columns of the terminal; 0 when there is none.
+    pub width: usize,
+    /// Show everything that is shortened by default.
+    pub full: bool,
+    /// Text of the user's template, for `template`.
+    pub template: Option<String>,
+}
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// Writing failed.
+    #[error("writing the report failed")]
+    Io(#[from] io::Error),
+    /// The report could not be put into JSON.
+    #[error("the report could not be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// The user's template is wrong or missing.
+    #[error("the template failed: {0}")]
+    Template(String),
+}
+
+/// The format with this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Format> {
+    ALL.iter().copied().find(|format| format.about().name == name)
+}

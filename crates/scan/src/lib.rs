@@ -1,0 +1,1 @@
+//! The pipeline: one call from artifact to report; the layer cache and the jail.

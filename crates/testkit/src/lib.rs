@@ -1,0 +1,1 @@
+//! Test images and package records from a text description. Development only.

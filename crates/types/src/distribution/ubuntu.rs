@@ -1,0 +1,31 @@
+//! Ubuntu.
+
+use super::{Distribution, major_minor};
+
+/// Facts about Ubuntu.
+pub const DISTRIBUTION: Distribution = Distribution {
+    id: "ubuntu",
+    label: "Ubuntu",
+    os_ids: &["ubuntu"],
+    ecosystem: "deb",
+    purl_namespace: "ubuntu",
+    release: |os| major_minor(&os.version_id),
+    osv: &["Ubuntu"],
+    // `22.04:LTS`, `24.10`; `Pro:…` and `FIPS:…` speak of packages that need a subscription.
+    osv_release: |rest| major_minor(rest.split(':').next().unwrap_or(rest)),
+    // End of standard support.
+    end_of_life: &[
+        ("14.04", "2019-04-25"),
+        ("16.04", "2021-04-30"),
+        ("18.04", "2023-05-31"),
+        ("20.04", "2025-05-31"),
+        ("22.04", "2027-06-01"),
+        ("23.10", "2024-07-11"),
+        ("24.04", "2029-05-31"),
+        ("24.10", "2025-07-10"),
+        ("25.04", "2026-01-15"),
+        ("25.10", "2026-07-01"),
+        ("26.04", "2031-05-31"),
+    ],
+    data_by_binary: false,
+};

@@ -1,0 +1,5 @@
+//! Version orders, one per scheme. A scheme knows nothing of packages or advisories.
+
+pub mod scheme;
+
+pub use scheme::{Invalid, Scheme, by_name};

@@ -1,0 +1,55 @@
+//! Development tasks. Does not depend on the product, so that it runs when the product does not
+//! compile: a scanner that silently loses a unit reports "clean".
+
+mod tidy;
+
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  check       format, clippy, tidy and all tests: what CI runs
+  tidy        rewrite the registries of units from their folders (--check only compares)
+";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    match arguments.first().map(String::as_str) {
+        Some("check") => check(),
+        Some("tidy") => tidy::run(&root(), rest.iter().any(|a| a == "--check")),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => bail!("no task `{other}`\n\n{HELP}"),
+    }
+}
+
+/// The repository's root: the folder above this crate.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+fn check() -> Result<()> {
+    tidy::run(&root(), true)?;
+    for arguments in [
+        &["fmt", "--all", "--check"][..],
+        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        &["test", "--workspace"],
+    ] {
+        run("cargo", arguments)?;
+    }
+    Ok(())
+}
+
+/// Runs a command from the repository's root and fails with its name.
+pub fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    let status = Command::new(program).args(arguments).current_dir(root()).status()?;
+    if !status.success() {
+        bail!("`{program} {}` failed: {status}", arguments.join(" "));
+    }
+    Ok(())
+}
