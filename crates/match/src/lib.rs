@@ -3,12 +3,14 @@
 
 mod conditions;
 mod coverage;
+mod explain;
 mod finding;
 mod priority;
 mod range;
 mod severity;
 mod subject;
 
+pub use explain::{Explanation, explain};
 pub use range::{Hit, Judgement, judge};
 pub use severity::{rate_vector, rating};
 
