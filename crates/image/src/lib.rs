@@ -12,6 +12,7 @@ mod reread;
 mod source;
 mod stream;
 mod tar;
+mod verify;
 mod visit;
 mod walk;
 
@@ -22,4 +23,5 @@ pub use open::{Image, LayerRef, Wish, host_platform, open_archive, open_layout};
 pub use pool::{BufferPool, walks_max};
 pub use reread::is_budget;
 pub use source::{FileSource, MemorySource, Source};
+pub use verify::{is_provable_stored, verify_stored};
 pub use visit::{Entry, EntryKind, Visitor, Want};

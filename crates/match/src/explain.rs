@@ -65,7 +65,8 @@ pub fn explain(inventory: &Inventory, data: &dyn Lookup, id: &str) -> Result<Vec
 
 fn is_called(record: &Record, id: &str) -> bool {
     let same = |other: &String| other.eq_ignore_ascii_case(id);
-    same(&record.advisory.id) || record.vulnerabilities.iter().any(|v| same(&v.id) || v.aliases.iter().any(same))
+    same(&record.advisory.id)
+        || record.vulnerabilities.iter().any(|v| same(&v.id) || v.aliases.iter().any(same))
 }
 
 fn outcome(record: &Record, holds: bool, judgement: Option<Judgement>, scheme: &str) -> (bool, String) {
@@ -73,15 +74,32 @@ fn outcome(record: &Record, holds: bool, judgement: Option<Judgement>, scheme: &
         return (false, "the advisory has been withdrawn".into());
     }
     if !holds {
-        return (false, "a condition besides the version does not hold (architecture, module or binary package)".into());
+        return (
+            false,
+            "a condition besides the version does not hold (architecture, module or binary package)".into(),
+        );
     }
     match judgement {
         None => (false, format!("there is no version order `{scheme}`")),
         Some(Judgement::Unreadable(what)) => (false, format!("not comparable: {what}")),
-        Some(Judgement::Unaffected) => (false, format!("the installed version lies outside (compared as {scheme})")),
+        Some(Judgement::Unaffected) => {
+            (false, format!("the installed version lies outside (compared as {scheme})"))
+        }
         Some(Judgement::Affected(hit)) => match &hit.fixed {
-            Some(fixed) => (true, format!("the installed version lies in `{}` (compared as {scheme}); fixed in {fixed}", hit.range)),
-            None => (true, format!("the installed version lies in `{}` (compared as {scheme}); no fix is known", hit.range)),
+            Some(fixed) => (
+                true,
+                format!(
+                    "the installed version lies in `{}` (compared as {scheme}); fixed in {fixed}",
+                    hit.range
+                ),
+            ),
+            None => (
+                true,
+                format!(
+                    "the installed version lies in `{}` (compared as {scheme}); no fix is known",
+                    hit.range
+                ),
+            ),
         },
     }
 }

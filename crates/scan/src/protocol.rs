@@ -42,6 +42,10 @@ pub enum Reply {
     Progress(u64),
     /// A layer, its digests verified.
     Layer(Box<LayerReply>),
+    /// Whether a folder holds source code rather than installed software.
+    Target(bool),
+    /// The inventory of an SBOM, as JSON.
+    Inventory(Vec<u8>),
     /// A stage could not run: one paragraph for people.
     Failed(String),
     /// Everything is said.

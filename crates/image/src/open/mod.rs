@@ -12,7 +12,9 @@ use store::{Place, Store};
 
 use crate::{Error, Source};
 use rustix::fd::OwnedFd;
-use seaworthy_types::{Digest, ImageConfig, ImageFacts, LayerFactsSummary, Limits, Note, Platform, TargetKind};
+use seaworthy_types::{
+    Digest, ImageConfig, ImageFacts, LayerFactsSummary, Limits, Note, Platform, TargetKind,
+};
 use std::sync::Arc;
 
 /// What is wished of a target that may hold several images.

@@ -132,7 +132,9 @@ impl Store {
                     (true, _) => {
                         "it holds files of a root file system and no manifest.json or index.json; unpack it and scan it as dir:FOLDER"
                     }
-                    (_, true) => "it has no manifest.json or index.json and ends in the middle of a member; save it again",
+                    (_, true) => {
+                        "it has no manifest.json or index.json and ends in the middle of a member; save it again"
+                    }
                     _ => "it has no manifest.json or index.json; make it with `docker save` or `skopeo copy`",
                 };
                 ("the archive", detail)
