@@ -9,9 +9,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 // tidy:begin
+pub mod apk;
+pub mod dpkg;
+pub mod os_release;
 
 /// Every cataloguer, sorted by name.
-pub const ALL: &[&dyn Cataloguer] = &[];
+pub const ALL: &[&dyn Cataloguer] = &[apk::CATALOGUER, dpkg::CATALOGUER, os_release::CATALOGUER];
 // tidy:end
 
 /// One kind of package record.
