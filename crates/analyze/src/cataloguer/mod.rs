@@ -12,9 +12,11 @@ use serde::de::DeserializeOwned;
 pub mod apk;
 pub mod dpkg;
 pub mod os_release;
+pub mod rpm;
 
 /// Every cataloguer, sorted by name.
-pub const ALL: &[&dyn Cataloguer] = &[apk::CATALOGUER, dpkg::CATALOGUER, os_release::CATALOGUER];
+pub const ALL: &[&dyn Cataloguer] =
+    &[apk::CATALOGUER, dpkg::CATALOGUER, os_release::CATALOGUER, rpm::CATALOGUER];
 // tidy:end
 
 /// One kind of package record.
