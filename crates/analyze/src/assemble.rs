@@ -325,6 +325,15 @@ impl Builder {
 
 /// Turns the facts of all layers, lowest first, into the inventory of the squashed target.
 pub fn assemble(layers: &[&LayerFacts], target: Target) -> Outcome<Inventory> {
+    let Builder { mut inventory, mut notes, .. } = build(layers, target);
+    inventory.normalise();
+    notes.sort();
+    notes.dedup();
+    Outcome { value: inventory, notes }
+}
+
+/// Lets every unit assemble.
+pub(crate) fn build(layers: &[&LayerFacts], target: Target) -> Builder {
     let mut builder = Builder::default();
     let squash = Squash::new(layers).take(&mut builder.notes);
     let facts = facts_by_unit(layers, &squash, &mut builder.notes);
@@ -339,11 +348,7 @@ pub fn assemble(layers: &[&LayerFacts], target: Target) -> Outcome<Inventory> {
         unit.assemble(&View { os: os.as_ref(), ..view }, &mut builder);
     }
     builder.settle_owners();
-    let Builder { mut inventory, mut notes, .. } = builder;
-    inventory.normalise();
-    notes.sort();
-    notes.dedup();
-    Outcome { value: inventory, notes }
+    builder
 }
 
 /// The units in the order in which they assemble: those without an ecosystem, those of

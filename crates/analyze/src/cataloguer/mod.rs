@@ -9,9 +9,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 // tidy:begin
+pub mod apk;
+pub mod dpkg;
+pub mod os_release;
+pub mod rpm;
 
 /// Every cataloguer, sorted by name.
-pub const ALL: &[&dyn Cataloguer] = &[];
+pub const ALL: &[&dyn Cataloguer] =
+    &[apk::CATALOGUER, dpkg::CATALOGUER, os_release::CATALOGUER, rpm::CATALOGUER];
 // tidy:end
 
 /// One kind of package record.
