@@ -9,9 +9,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 // tidy:begin
+pub mod node_package;
+pub mod python;
 
 /// Every cataloguer, sorted by name.
-pub const ALL: &[&dyn Cataloguer] = &[];
+pub const ALL: &[&dyn Cataloguer] = &[node_package::CATALOGUER, python::CATALOGUER];
 // tidy:end
 
 /// One kind of package record.
