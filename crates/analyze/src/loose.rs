@@ -55,7 +55,12 @@ pub struct Flag(pub bool);
 
 /// An array of values, empty when the value is something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct List<T>(pub Vec<T>);
+pub struct List<T> {
+    /// The values.
+    pub items: Vec<T>,
+    /// Whether the value is an array.
+    pub is_list: bool,
+}
 
 /// The entries of an object in their order, empty when the value is something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +87,7 @@ pub struct OneOrMany<T>(pub Vec<T>);
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { items: Vec::new(), is_list: false }
     }
 }
 impl<T> Default for Entries<'_, T> {
@@ -203,7 +208,7 @@ impl<'de, T: Deserialize<'de>> Take<'de> for List<T> {
         while let Some(item) = list.next_element()? {
             items.push(item);
         }
-        Ok(Self(items))
+        Ok(Self { items, is_list: true })
     }
 }
 
@@ -249,7 +254,7 @@ impl<'de, T: Take<'de> + Deserialize<'de>> Take<'de> for OneOrMany<T> {
         Self(vec![T::text(text)])
     }
     fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
-        List::list(list).map(|list| Self(list.0))
+        List::list(list).map(|list| Self(list.items))
     }
     fn map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
         T::map(map).map(|one| Self(vec![one]))

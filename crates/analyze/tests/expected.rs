@@ -21,8 +21,28 @@ struct Reader {
     place: fn(&str) -> Option<String>,
 }
 
-const READERS: &[Reader] =
-    &[Reader { unit: "node-package", place: node_package }, Reader { unit: "python", place: python }];
+const READERS: &[Reader] = &[
+    Reader { unit: "dotnet-deps", place: dotnet_deps },
+    Reader { unit: "node-package", place: node_package },
+    Reader { unit: "php-composer-installed", place: php_composer_installed },
+    Reader { unit: "python", place: python },
+    Reader { unit: "ruby-gemspec", place: ruby_gemspec },
+];
+
+fn dotnet_deps(path: &str) -> Option<String> {
+    path.ends_with(".deps.json").then(|| path.to_owned())
+}
+
+fn php_composer_installed(path: &str) -> Option<String> {
+    path.ends_with("/installed.json").then(|| "srv/vendor/composer/installed.json".to_owned())
+}
+
+/// Installed gems only: hand-written specifications of source trees are another matter.
+fn ruby_gemspec(path: &str) -> Option<String> {
+    let name = path.rsplit('/').next()?;
+    let source = path.contains("gemspec/testdata/version_");
+    (name.ends_with(".gemspec") && !source).then(|| format!("usr/lib/ruby/specifications/{name}"))
+}
 
 fn node_package(path: &str) -> Option<String> {
     let name = path.rsplit('/').next()?;
@@ -50,6 +70,35 @@ fn python(path: &str) -> Option<String> {
 /// Fixture files (as in EXPECTED.jsonl, without the first folder) where we differ, what we say, why.
 const DIFFERENCES: &[(&str, &[(&str, &str)], &str)] = &[
     (
+        "dotnet.tar.xz!trivy/dotnet/core_deps/testdata/missing-target.deps.json",
+        &[("Newtonsoft.Json", "13.0.1")],
+        "a project is no NuGet package: its name and version are its author's alone",
+    ),
+    (
+        "dotnet.tar.xz!trivy/dotnet/core_deps/testdata/multi-project.deps.json",
+        &[("Newtonsoft.Json", "13.0.3")],
+        "projects are no NuGet packages",
+    ),
+    (
+        "dotnet.tar.xz!trivy/dotnet/core_deps/testdata/self-contained.deps.json",
+        &[
+            ("Microsoft.AspNetCore.App.Runtime.linux-x64", "8.0.0"),
+            ("Microsoft.NETCore.App.Runtime.linux-x64", "8.0.0"),
+            ("Newtonsoft.Json", "13.0.1"),
+        ],
+        "a project is no NuGet package",
+    ),
+    (
+        "dotnet.tar.xz!trivy/dotnet/core_deps/testdata/without-runtime.deps.json",
+        &[("JsonDiffPatch", "2.0.61"), ("Libuv", "1.9.1"), ("System.Collections.Immutable", "1.3.0")],
+        "a project is no NuGet package",
+    ),
+    (
+        "dotnet.tar.xz!trivy/language/dotnet/deps/testdata/datacollector.deps.json",
+        &[("Newtonsoft.Json", "9.0.1")],
+        "a project is no NuGet package",
+    ),
+    (
         "python.tar.xz!trivy/python/packaging/testdata/distlib-0.3.1-py3.9.egg-info",
         &[("distlib", "0.3.1")],
         "the expectation was read out of the test wrongly: a package ` -e ` is not in the file",
@@ -58,6 +107,16 @@ const DIFFERENCES: &[(&str, &[(&str, &str)], &str)] = &[
         "python.tar.xz!trivy/python/packaging/testdata/simple-0.1.0.METADATA",
         &[("simple", "0.1.0")],
         "the same",
+    ),
+    (
+        "ruby.tar.xz!osv-scalibr/language/ruby/gemspec/testdata/invalid.gemspec",
+        &[("rss", "0.2.9")],
+        "RubyGems finds an installed gem by its stub line, whatever follows it",
+    ),
+    (
+        "ruby.tar.xz!trivy/language/ruby/gemspec/testdata/empty_name.gemspec",
+        &[("test-unit", "3.3.7")],
+        "RubyGems finds an installed gem by its stub line, whatever follows it",
     ),
 ];
 

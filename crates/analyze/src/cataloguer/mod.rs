@@ -9,11 +9,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 // tidy:begin
+pub mod dotnet_deps;
 pub mod node_package;
+pub mod php_composer_installed;
 pub mod python;
+pub mod ruby_gemspec;
 
 /// Every cataloguer, sorted by name.
-pub const ALL: &[&dyn Cataloguer] = &[node_package::CATALOGUER, python::CATALOGUER];
+pub const ALL: &[&dyn Cataloguer] = &[
+    dotnet_deps::CATALOGUER,
+    node_package::CATALOGUER,
+    php_composer_installed::CATALOGUER,
+    python::CATALOGUER,
+    ruby_gemspec::CATALOGUER,
+];
 // tidy:end
 
 /// One kind of package record.
