@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod cataloguer;
 pub(crate) mod database;
 pub mod paths;
+pub mod loose;
 pub mod read;
 pub mod sbom;
 pub mod table;

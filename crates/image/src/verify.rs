@@ -8,9 +8,24 @@ use crate::{Error, LayerRef};
 use seaworthy_types::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// Hashes the stored bytes of a layer and compares them with `expected`.
-pub fn verify_stored(layer: &LayerRef, expected: Digest, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+/// Whether the stored bytes can prove the layer: a compressed layer without a blob digest of its own
+/// (docker archives of some tools) claims only what it inflates to.
+pub fn is_provable_stored(layer: &LayerRef) -> Result<bool, Error> {
+    if layer.blob_digest.is_some() {
+        return Ok(true);
+    }
+    let (source, offset, len) = layer.open()?;
+    let mut start = [0; 512];
+    let shown = usize::try_from(len).unwrap_or(usize::MAX).min(start.len());
+    let count = read_full(&*source, offset, start.get_mut(..shown).unwrap_or_default())
+        .map_err(|error| Error::io(layer.describe(), error))?;
+    Ok(Packing::of(start.get(..count).unwrap_or_default()) == Some(Packing::Plain))
+}
+
+/// Hashes the stored bytes of a layer and compares them with the digest they claim.
+pub fn verify_stored(layer: &LayerRef, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
     let what = layer.describe();
+    let expected = layer.blob_digest.unwrap_or(layer.diff_id);
     let (source, start, len) = layer.open()?;
     let mut hash = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];
