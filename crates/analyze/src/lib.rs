@@ -6,6 +6,7 @@
 
 pub mod assemble;
 pub mod cataloguer;
+mod executable;
 pub mod read;
 pub mod sbom;
 pub mod table;

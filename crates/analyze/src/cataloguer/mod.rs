@@ -9,9 +9,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 // tidy:begin
+pub mod go_binary;
+pub mod rust_binary;
 
 /// Every cataloguer, sorted by name.
-pub const ALL: &[&dyn Cataloguer] = &[];
+pub const ALL: &[&dyn Cataloguer] = &[go_binary::CATALOGUER, rust_binary::CATALOGUER];
 // tidy:end
 
 /// One kind of package record.
