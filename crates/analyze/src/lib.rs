@@ -9,6 +9,7 @@ pub mod cataloguer;
 pub(crate) mod database;
 pub mod paths;
 pub mod loose;
+mod executable;
 pub mod read;
 pub mod sbom;
 pub mod table;
