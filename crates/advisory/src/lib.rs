@@ -2,5 +2,7 @@
 
 pub mod feed;
 mod lookup;
+mod starter;
 
 pub use lookup::{Lookup, LookupError, Record, Vulnerability};
+pub use starter::{STARTER_REMARK, Starter};
