@@ -7,9 +7,9 @@
 pub mod assemble;
 pub mod cataloguer;
 pub(crate) mod database;
-pub mod paths;
-pub mod loose;
 mod executable;
+pub mod loose;
+pub mod paths;
 pub mod read;
 pub mod sbom;
 pub mod table;

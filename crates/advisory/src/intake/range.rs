@@ -128,7 +128,9 @@ fn already_simple(raw: &[RawEvent]) -> bool {
     match raw {
         [_] => true,
         [first, last] => {
-            first.kind == RawKind::Introduced && first.version == "0" && last.kind != RawKind::Introduced
+            first.kind == RawKind::Introduced
+                && first.version == "0"
+                && last.kind != RawKind::Introduced
                 && last.version != "0"
         }
         _ => false,
@@ -204,8 +206,7 @@ fn alternate(scheme: Option<&Scheme>, raw: Vec<RawEvent>, troubles: &mut Vec<Tro
 
 fn same(scheme: Option<&Scheme>, left: &str, right: &str) -> bool {
     left == right
-        || (left != "0"
-            && scheme.is_some_and(|scheme| (scheme.compare)(left, right) == Ok(Ordering::Equal)))
+        || (left != "0" && scheme.is_some_and(|scheme| (scheme.compare)(left, right) == Ok(Ordering::Equal)))
 }
 
 #[cfg(test)]
