@@ -10,6 +10,7 @@ use seaworthy_image::EntryKind;
 use seaworthy_types::{Inventory, Location, Note, OsRelease, Outcome, Package, Unidentified, ecosystem};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+use std::sync::OnceLock;
 
 /// Symbolic links followed for one path before we give up (as Linux does).
 const LINKS_MAX: usize = 40;
@@ -44,6 +45,14 @@ impl Hasher for IdHasher {
 fn path_key(path: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(path.as_bytes());
+    hasher.finish()
+}
+
+fn fact_key(fact: &Fact<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_usize(fact.path.len());
+    hasher.write(fact.path.as_bytes());
+    hasher.write(fact.bytes);
     hasher.finish()
 }
 
@@ -197,6 +206,8 @@ pub struct View<'a> {
     facts: Vec<Fact<'a>>,
     os: Option<&'a OsRelease>,
     target: Target,
+    /// Layer in which a fact first appears, by path and bytes; filled when first asked.
+    first: OnceLock<HashMap<u64, u32, BuildHasherDefault<IdHasher>>>,
 }
 
 impl<'a> View<'a> {
@@ -240,13 +251,19 @@ impl<'a> View<'a> {
     /// layer (`chown -R`) does not move a package there.
     pub fn first_layer(&self, fact: &Fact<'_>) -> u32 {
         let start = self.facts.partition_point(|other| other.path < fact.path);
-        self.facts[start..]
-            .iter()
-            .take_while(|other| other.path == fact.path)
-            .filter(|other| other.bytes == fact.bytes && other.layer <= fact.layer)
-            .map(|other| other.layer)
-            .min()
-            .unwrap_or(fact.layer)
+        if self.facts.get(start).is_none_or(|lowest| lowest.layer == fact.layer) {
+            return fact.layer;
+        }
+        // A table, not a search: one hostile file may hold hundreds of thousands of facts.
+        let first = self.first.get_or_init(|| {
+            let mut first = HashMap::default();
+            for other in &self.facts {
+                let layer = first.entry(fact_key(other)).or_insert(other.layer);
+                *layer = other.layer.min(*layer);
+            }
+            first
+        });
+        first.get(&fact_key(fact)).map_or(fact.layer, |layer| fact.layer.min(*layer))
     }
     /// Location and first layer of a package that is known by one file.
     pub fn place(&self, fact: &Fact<'_>, package: &mut Package) {
@@ -343,6 +360,7 @@ pub(crate) fn build(layers: &[&LayerFacts], target: Target) -> Builder {
             facts: facts.get(unit.about().name).cloned().unwrap_or_default(),
             os: None,
             target,
+            first: OnceLock::new(),
         };
         let os = builder.inventory.os.clone();
         unit.assemble(&View { os: os.as_ref(), ..view }, &mut builder);
@@ -395,8 +413,8 @@ fn facts_by_unit<'a>(
 /// anything else (a folder, the layer as a whole) stays.
 fn notes_that_matter(layer: &LayerFacts, squash: &Squash, index: u32) -> Vec<Note> {
     let subject = |note: &Note| path_key(note.subject.split("!/").next().unwrap_or(&note.subject));
-    let subjects: HashSet<u64> = layer.notes.iter().map(subject).collect();
-    let mut gone: HashSet<u64> = HashSet::new();
+    let subjects: HashSet<u64, BuildHasherDefault<IdHasher>> = layer.notes.iter().map(subject).collect();
+    let mut gone: HashSet<u64, BuildHasherDefault<IdHasher>> = HashSet::default();
     if !subjects.is_empty() {
         // A damaged table is noted where the layers are laid over one another.
         let _ = layer.table.for_each(|_, entry| {

@@ -7,6 +7,8 @@
 pub mod assemble;
 pub mod cataloguer;
 pub(crate) mod database;
+mod executable;
+pub mod loose;
 pub mod paths;
 pub mod read;
 pub mod sbom;
