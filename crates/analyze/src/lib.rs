@@ -6,9 +6,14 @@
 
 pub mod assemble;
 pub mod cataloguer;
+pub(crate) mod database;
+pub mod paths;
+pub mod loose;
+mod executable;
 pub mod read;
 pub mod sbom;
 pub mod table;
+pub(crate) mod third_party;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};
