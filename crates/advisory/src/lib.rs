@@ -3,7 +3,8 @@
 pub mod build;
 pub mod database;
 pub mod feed;
-pub mod install;
+pub mod import;
+mod install;
 mod lookup;
 mod starter;
 
@@ -49,4 +50,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// No feed claims any of the files, or none held a record.
+    #[error("there is nothing to import: no file that a feed knows and that holds a record")]
+    NothingToImport,
 }
