@@ -4,7 +4,8 @@ pub mod build;
 pub mod database;
 pub mod feed;
 pub mod import;
-mod install;
+pub mod install;
+mod intake;
 mod lookup;
 mod starter;
 

@@ -5,9 +5,10 @@ use seaworthy_types::{About, Advisory, Enrichment, Note};
 use std::io::Read;
 
 // tidy:begin
+pub mod osv;
 
 /// Every feed, sorted by name.
-pub const ALL: &[&dyn Feed] = &[];
+pub const ALL: &[&dyn Feed] = &[osv::FEED];
 // tidy:end
 
 /// One upstream format.
