@@ -6,6 +6,8 @@
 
 pub mod assemble;
 pub mod cataloguer;
+mod component;
+mod own;
 pub mod read;
 pub mod sbom;
 pub mod table;
