@@ -10,6 +10,8 @@ pub(crate) mod database;
 mod executable;
 pub mod loose;
 pub mod paths;
+mod component;
+mod own;
 pub mod read;
 pub mod sbom;
 pub mod table;
