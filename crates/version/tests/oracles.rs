@@ -186,7 +186,7 @@ const ORACLES: &[Oracle] = &[
             ".0", ".1", ".10", "a", "b", "-alpha", "RC1", "-beta.2", "-dev", "pl", "-patch3", "-p1",
             "-stable", "+b1", ".x", ".x-dev", "_1", "-2", "2",
         ],
-        leave_out: is_date,
+        leave_out: is_odd_in_composer,
         starts: &["0", "1", "1.0", "v1.2", "2", "1.0.0", "1.0.0.0", "20200101", "2020.01.01"],
     },
 ];
@@ -198,9 +198,9 @@ fn has_fourth_number(version: &str) -> bool {
     core[..end].matches('.').count() > 2
 }
 
-/// Composer gives dates no missing zeros.
-fn is_date(version: &str) -> bool {
-    version.starts_with("2020")
+/// Composer gives dates no missing zeros, and reads numbers even after an `x`.
+fn is_odd_in_composer(version: &str) -> bool {
+    version.starts_with("2020") || version.contains(".x.1")
 }
 
 fn tool(variable: &str, usual: &str) -> Option<String> {

@@ -31,8 +31,12 @@ const TABLES: &[(&str, &str)] = &[
 
 /// Lines on which a scheme knowingly differs.
 const KNOWN: &[(&str, &[&str])] = &[
-    // Malformed for apk-tools, which compares them nevertheless; we refuse what begins without a digit.
-    ("apk", &[".1 < 1", "1 > .1", ".2 > .1", "a < b", "c > b", "c = c"]),
+    // Malformed for apk-tools, which compares them nevertheless; we refuse what begins without a digit and
+    // take a missing number for zero.
+    (
+        "apk",
+        &[".1 < 1", "1 > .1", ".2 > .1", "a < b", "c > b", "c = c", "0.r1 < 0r2", "0.8.21.r2 < 0.8.21r2"],
+    ),
     // ComparableVersion of maven-artifact 3.9.11 answers as we do (asked on each of these lines).
     (
         "maven",
