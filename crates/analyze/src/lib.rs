@@ -6,12 +6,12 @@
 
 pub mod assemble;
 pub mod cataloguer;
+mod component;
 pub(crate) mod database;
 mod executable;
 pub mod loose;
-pub mod paths;
-mod component;
 mod own;
+pub mod paths;
 pub mod read;
 pub mod sbom;
 pub mod table;
