@@ -6,10 +6,16 @@
 
 pub mod assemble;
 pub mod cataloguer;
+pub(crate) mod database;
+mod executable;
 pub mod loose;
+pub mod paths;
+mod component;
+mod own;
 pub mod read;
 pub mod sbom;
 pub mod table;
+pub(crate) mod third_party;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};
