@@ -67,8 +67,10 @@ fn python(path: &str) -> Option<String> {
     metadata.then(|| path.to_owned())
 }
 
-/// Fixture files (as in EXPECTED.jsonl, without the first folder) where we differ, what we say, why.
-const DIFFERENCES: &[(&str, &[(&str, &str)], &str)] = &[
+/// Fixture file (as in EXPECTED.jsonl, without the first folder) where we differ, what we say, why.
+type Difference = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const DIFFERENCES: &[Difference] = &[
     (
         "dotnet.tar.xz!trivy/dotnet/core_deps/testdata/missing-target.deps.json",
         &[("Newtonsoft.Json", "13.0.1")],

@@ -107,6 +107,8 @@ impl<'a> Facts<'a> {
                 self.bytes_left -= bytes.len() as u64;
                 self.out.push(bytes);
             }
+            // Once, not for each of what may be hundreds of thousands.
+            _ if self.notes.last().is_some_and(|note| note.code == "facts-too-large") => {}
             _ => self.gap("facts-too-large", "the facts of this file exceed the limit and were dropped"),
         }
     }
