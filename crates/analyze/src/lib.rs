@@ -10,6 +10,7 @@ mod executable;
 pub mod read;
 pub mod sbom;
 pub mod table;
+mod zip;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};

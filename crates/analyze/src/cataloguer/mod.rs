@@ -10,10 +10,12 @@ use serde::de::DeserializeOwned;
 
 // tidy:begin
 pub mod go_binary;
+pub mod java_archive;
 pub mod rust_binary;
 
 /// Every cataloguer, sorted by name.
-pub const ALL: &[&dyn Cataloguer] = &[go_binary::CATALOGUER, rust_binary::CATALOGUER];
+pub const ALL: &[&dyn Cataloguer] =
+    &[go_binary::CATALOGUER, java_archive::CATALOGUER, rust_binary::CATALOGUER];
 // tidy:end
 
 /// One kind of package record.

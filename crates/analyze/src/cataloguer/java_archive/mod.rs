@@ -1,0 +1,142 @@
+//! Java archives: Maven artifacts by their coordinates, and evidence where they carry none.
+//!
+//! Reads manifest, `META-INF/maven/**/pom.properties` (or `pom.xml`), the packages of the classes,
+//! and archives within archives (Spring Boot, web archives). Does not look into classes.
+
+mod file_name;
+mod identity;
+mod manifest;
+mod pom;
+mod prefixes;
+mod walk;
+
+use crate::assemble::{Builder, View};
+use crate::cataloguer::{Cataloguer, Fact, Facts, File, Pattern};
+use identity::ArchiveFact;
+use pom::Pom;
+use seaworthy_types::{About, Location, Note, Package, Reads, Unidentified};
+
+/// The unit.
+pub const CATALOGUER: &dyn Cataloguer = &JavaArchive;
+
+const ABOUT: About = About {
+    name: "java-archive",
+    version: 1,
+    ecosystem: "maven",
+    reads: Reads::Installed,
+    coverage: "Maven artifacts in jar, war, ear and plug-in archives, also nested and shaded ones that \
+               keep their pom.properties; others are named from the database where it knows them.",
+};
+
+/// Endings whose files are Java archives whatever they start with.
+const SURE: &[&str] = &[".jar", ".war", ".ear", ".hpi", ".jpi"];
+/// Endings that others use too: only with a zip's first bytes.
+const SHARED: &[&str] = &[".par", ".nar", ".lpkg", ".sar", ".kar", ".rar"];
+
+struct JavaArchive;
+
+impl Cataloguer for JavaArchive {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn patterns(&self) -> &'static [Pattern] {
+        &[
+            Pattern::Extension(".jar"),
+            Pattern::Extension(".war"),
+            Pattern::Extension(".ear"),
+            Pattern::Extension(".hpi"),
+            Pattern::Extension(".jpi"),
+            Pattern::Extension(".par"),
+            Pattern::Extension(".nar"),
+            Pattern::Extension(".lpkg"),
+            Pattern::Extension(".sar"),
+            Pattern::Extension(".kar"),
+            Pattern::Extension(".rar"),
+        ]
+    }
+
+    fn accepts(&self, path: &str, head: &[u8]) -> bool {
+        head.starts_with(b"PK") || is_surely_java(path)
+    }
+
+    fn read(&self, file: &File<'_>, facts: &mut Facts<'_>) {
+        walk::read(file, facts);
+    }
+
+    fn assemble(&self, view: &View<'_>, builder: &mut Builder) {
+        for fact in view.visible() {
+            if let Some(archive) = fact.get::<ArchiveFact>() {
+                assemble_one(view, fact, &archive, builder);
+            }
+        }
+    }
+}
+
+/// Whether a name ends as Java archives do.
+fn is_archive_name(name: &[u8]) -> bool {
+    let Some(at) = memchr::memrchr(b'.', name) else { return false };
+    let extension = name.get(at..).unwrap_or_default();
+    SURE.iter().chain(SHARED).any(|known| known.as_bytes().eq_ignore_ascii_case(extension))
+}
+
+/// Whether a name ends as only Java archives do.
+fn is_surely_java(path: &str) -> bool {
+    let extension = path.rfind('.').and_then(|at| path.get(at..)).unwrap_or_default();
+    SURE.iter().any(|known| known.eq_ignore_ascii_case(extension))
+}
+
+fn assemble_one(view: &View<'_>, fact: &Fact<'_>, archive: &ArchiveFact, builder: &mut Builder) {
+    let place = match archive.inner.as_str() {
+        "" => fact.path.to_owned(),
+        inner => format!("{}!/{inner}", fact.path),
+    };
+    let name = file_name::split(&place);
+    if identity::is_beside_the_point(&name, archive) {
+        let detail =
+            "source code, documentation or a part of the Java runtime: not taken as a Maven artifact";
+        builder.note(Note::info("archive-not-an-artifact", ABOUT.name, place, detail));
+        return;
+    }
+    let own = identity::of(&name, archive);
+    for (index, pom) in archive.poms.iter().enumerate() {
+        let is_own = own == Some(index);
+        let path = if is_own { place.clone() } else { format!("{place}!/{}", pom.path) };
+        let mut package = package_of(pom);
+        if is_own {
+            if package.version.is_empty() {
+                package.version = identity::versions(&name, archive).into_iter().next().unwrap_or_default();
+            }
+            package.licences.extend(archive.manifest.get("Bundle-License").cloned());
+        }
+        if package.version.is_empty() {
+            let detail = format!("{} is in it, but its version is not recorded", package.name);
+            builder.note(Note::info("maven-version-unknown", ABOUT.name, path.clone(), detail));
+        }
+        package.locations.push(Location { path, layer: Some(fact.layer) });
+        package.layer = Some(view.first_layer(fact));
+        builder.package(package);
+    }
+    if own.is_none() {
+        builder.unidentified(Unidentified {
+            ecosystem: "maven".into(),
+            layer: Some(fact.layer),
+            first_layer: Some(view.first_layer(fact)),
+            sha1: archive.sha1.clone(),
+            names: identity::names(&name, archive),
+            versions: identity::versions(&name, archive),
+            groups: identity::groups(&name, archive),
+            owner: None,
+            found_by: ABOUT.name.into(),
+            path: place,
+        });
+    }
+}
+
+fn package_of(pom: &Pom) -> Package {
+    let name = format!("{}:{}", pom.group, pom.artifact);
+    let mut package = Package::new("maven", name, pom.version.clone(), ABOUT.name);
+    let file = pom.path.rsplit('/').next().unwrap_or_default();
+    file.clone_into(&mut package.evidence);
+    package
+}
