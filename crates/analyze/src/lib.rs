@@ -6,10 +6,16 @@
 
 pub mod assemble;
 pub mod cataloguer;
+mod component;
+pub(crate) mod database;
 mod executable;
+pub mod loose;
+mod own;
+pub mod paths;
 pub mod read;
 pub mod sbom;
 pub mod table;
+pub(crate) mod third_party;
 mod zip;
 
 pub use assemble::assemble;

@@ -145,9 +145,22 @@ pub struct LayerReader<'m> {
     table: TableBuilder,
     pending: HashMap<u32, Pending>,
     chosen: Vec<u16>,
-    facts: Vec<StoredFact>,
+    facts: Vec<(u32, StoredFact)>,
+    /// The last entry of each wanted path: within a layer a later entry replaces an earlier one.
+    latest: HashMap<String, u32>,
+    /// Hard links to files whose content was wanted.
+    links: Vec<Link>,
     notes: Vec<Note>,
     bytes_left: u64,
+}
+
+/// A hard link: its head is not known, so patterns of content cannot choose it.
+struct Link {
+    index: u32,
+    path: String,
+    target: u32,
+    /// Units that want it for its path.
+    units: Vec<u16>,
 }
 
 struct Pending {
@@ -166,6 +179,8 @@ impl<'m> LayerReader<'m> {
             pending: HashMap::new(),
             chosen: Vec::new(),
             facts: Vec::new(),
+            latest: HashMap::new(),
+            links: Vec::new(),
             notes: Vec::new(),
             bytes_left: limits.facts_bytes_max,
         }
@@ -174,15 +189,54 @@ impl<'m> LayerReader<'m> {
     /// The facts, with `notes` of the walk added.
     pub fn finish(mut self, notes: Vec<Note>) -> LayerFacts {
         self.notes.extend(notes);
+        self.follow_links();
+        let latest = self.latest;
         LayerFacts {
             units: self.matcher.units.iter().map(|unit| unit.about().name.to_owned()).collect(),
             table: self.table.finish(),
-            facts: self.facts,
+            facts: self
+                .facts
+                .into_iter()
+                .filter(|(index, fact)| latest.get(&fact.path) == Some(index))
+                .map(|(_, fact)| fact)
+                .collect(),
             notes: self.notes,
         }
     }
 
-    fn run(&mut self, unit: u16, pending: &Pending, content: Content<'_>) {
+    /// What was found by content (a program's magic) is also there under the names of hard links.
+    fn follow_links(&mut self) {
+        let mut by_entry: HashMap<u32, Vec<usize>> = HashMap::new();
+        for link in std::mem::take(&mut self.links) {
+            if by_entry.is_empty() {
+                for (at, (index, _)) in self.facts.iter().enumerate() {
+                    by_entry.entry(*index).or_default().push(at);
+                }
+            }
+            let Some(found) = by_entry.get(&link.target).cloned() else { continue };
+            for at in found {
+                let Some((_, fact)) = self.facts.get(at) else { continue };
+                let unit = usize::from(fact.unit);
+                let by_content = |unit: &&dyn Cataloguer| {
+                    unit.patterns().iter().any(|pattern| matches!(pattern, Pattern::Magic(_)))
+                };
+                if link.units.contains(&fact.unit) || !self.matcher.units.get(unit).is_some_and(by_content) {
+                    continue;
+                }
+                let Some(left) = self.bytes_left.checked_sub(fact.bytes.len() as u64) else {
+                    let detail = "the facts of this layer exceed the limit and were dropped";
+                    self.notes.push(Note::gap("facts-too-large", "layer", &link.path, detail));
+                    return;
+                };
+                self.bytes_left = left;
+                let copy = StoredFact { path: link.path.clone(), ..fact.clone() };
+                by_entry.entry(link.index).or_default().push(self.facts.len());
+                self.facts.push((link.index, copy));
+            }
+        }
+    }
+
+    fn run(&mut self, unit: u16, index: u32, pending: &Pending, content: Content<'_>) {
         let cataloguer = self.matcher.units[usize::from(unit)];
         let file = File { path: &pending.path, content, mode: pending.mode, limits: self.limits };
         let mut facts = Facts::new(cataloguer.about(), &pending.path, self.limits);
@@ -191,26 +245,34 @@ impl<'m> LayerReader<'m> {
         self.bytes_left = facts.bytes_left;
         let (found, notes) = facts.finish();
         self.notes.extend(notes);
-        self.facts.extend(found.into_iter().map(|bytes| StoredFact {
-            unit,
-            path: pending.path.clone(),
-            bytes,
-        }));
+        self.facts.extend(
+            found.into_iter().map(|bytes| (index, StoredFact { unit, path: pending.path.clone(), bytes })),
+        );
     }
 }
 
 impl Visitor for LayerReader<'_> {
     fn entry(&mut self, entry: &Entry<'_>, head: &[u8]) -> Want {
         let index = self.table.push(entry);
+        if let Some(latest) = self.latest.get_mut(entry.path) {
+            *latest = index;
+        }
         if !matches!(entry.kind, EntryKind::File | EntryKind::Hardlink) {
             return Want::Skip;
         }
-        // The head of a hard link is not known here: magic patterns see it when the content comes.
         self.matcher.choose(entry.path, head, &mut self.chosen);
+        if entry.kind == EntryKind::Hardlink
+            && let Some(&target) = self.latest.get(entry.link)
+        {
+            let (path, units) = (entry.path.to_owned(), self.chosen.clone());
+            self.latest.insert(path.clone(), index);
+            self.links.push(Link { index, path, target, units });
+        }
         if self.chosen.is_empty() {
             return Want::Skip;
         }
         let pending = Pending { path: entry.path.to_owned(), mode: entry.mode, units: self.chosen.clone() };
+        self.latest.insert(pending.path.clone(), index);
         self.pending.insert(index, pending);
         Want::Content
     }
@@ -218,7 +280,7 @@ impl Visitor for LayerReader<'_> {
     fn content(&mut self, index: u32, content: Content<'_>) {
         let Some(pending) = self.pending.remove(&index) else { return };
         for unit in pending.units.clone() {
-            self.run(unit, &pending, content);
+            self.run(unit, index, &pending, content);
         }
     }
 }
@@ -226,6 +288,47 @@ impl Visitor for LayerReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_are_found_under_the_names_of_hard_links() {
+        let program: &[u8] = include_bytes!("../cases/go-binary/normal-inline/input/usr/bin/tool");
+        let matcher = Matcher::new(units_for(Target::Image));
+        let limits = Limits::default();
+        let mut lower = LayerReader::new(&matcher, &limits);
+        let size = program.len() as u64;
+        let entry = |path, kind, link| Entry { path, kind, mode: 0o755, uid: 0, gid: 0, size, link };
+        assert_eq!(lower.entry(&entry("bin/first", EntryKind::File, ""), program), Want::Content);
+        lower.entry(&entry("bin/second", EntryKind::Hardlink, "bin/first"), b"");
+        lower.entry(&entry("bin/third", EntryKind::Hardlink, "bin/second"), b"");
+        lower.content(0, Content::Whole(program));
+        let mut upper = LayerReader::new(&matcher, &limits);
+        upper.entry(&entry("bin/first", EntryKind::Whiteout, ""), b"");
+        let layers = [lower.finish(Vec::new()), upper.finish(Vec::new())];
+        let inventory = crate::assemble(&[&layers[0], &layers[1]], Target::Image).value;
+        let stdlib = inventory.packages.iter().find(|p| p.name == "stdlib").expect("standard library");
+        let places: Vec<&str> = stdlib.locations.iter().map(|l| l.path.as_str()).collect();
+        assert_eq!(places, ["bin/second", "bin/third"]);
+    }
+
+    #[test]
+    fn the_last_entry_of_a_path_counts() {
+        let matcher = Matcher::new(units_for(Target::Image));
+        let limits = Limits::default();
+        let mut reader = LayerReader::new(&matcher, &limits);
+        for version in ["1", "2"] {
+            let text = format!("Package: a\nStatus: install ok installed\nVersion: {version}\n");
+            let size = text.len() as u64;
+            let path = "var/lib/dpkg/status";
+            let entry = Entry { path, kind: EntryKind::File, mode: 0, uid: 0, gid: 0, size, link: "" };
+            assert_eq!(reader.entry(&entry, text.as_bytes()), Want::Content);
+            let index = version.parse::<u32>().expect("number") - 1;
+            reader.content(index, Content::Whole(text.as_bytes()));
+        }
+        let facts = reader.finish(Vec::new());
+        let inventory = crate::assemble(&[&facts], Target::Image).value;
+        let versions: Vec<&str> = inventory.packages.iter().map(|p| p.version.as_str()).collect();
+        assert_eq!(versions, ["2"]);
+    }
 
     #[test]
     fn endings_respect_path_parts() {

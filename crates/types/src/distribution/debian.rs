@@ -12,7 +12,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     // Testing and unstable images have no VERSION_ID but a code name.
     release: |os| leading_major(&os.version_id).or_else(|| release_of_codename(&os.codename).map(Into::into)),
     osv: &["Debian"],
-    osv_release: leading_major,
+    osv_release: |rest| leading_major(rest).or_else(|| release_of_codename(rest).map(Into::into)),
     // End of long-term support, which is free of charge.
     end_of_life: &[
         ("7", "2018-05-31"),

@@ -4,24 +4,50 @@ use crate::{Date, OsRelease};
 
 // tidy:begin
 pub mod almalinux;
+pub mod alpaquita;
 pub mod alpine;
+pub mod amazon;
+pub mod azurelinux;
+pub mod bellsoft;
+pub mod chainguard;
+pub mod cleanstart;
 pub mod debian;
+pub mod echo;
+pub mod mageia;
+pub mod minimos;
+pub mod openeuler;
 pub mod opensuse;
+pub mod oracle;
+pub mod photon;
 pub mod rhel;
 pub mod rocky;
 pub mod sles;
 pub mod ubuntu;
+pub mod wolfi;
 
 /// Every distribution, sorted by id.
 pub const ALL: &[&Distribution] = &[
     &almalinux::DISTRIBUTION,
+    &alpaquita::DISTRIBUTION,
     &alpine::DISTRIBUTION,
+    &amazon::DISTRIBUTION,
+    &azurelinux::DISTRIBUTION,
+    &bellsoft::DISTRIBUTION,
+    &chainguard::DISTRIBUTION,
+    &cleanstart::DISTRIBUTION,
     &debian::DISTRIBUTION,
+    &echo::DISTRIBUTION,
+    &mageia::DISTRIBUTION,
+    &minimos::DISTRIBUTION,
+    &openeuler::DISTRIBUTION,
     &opensuse::DISTRIBUTION,
+    &oracle::DISTRIBUTION,
+    &photon::DISTRIBUTION,
     &rhel::DISTRIBUTION,
     &rocky::DISTRIBUTION,
     &sles::DISTRIBUTION,
     &ubuntu::DISTRIBUTION,
+    &wolfi::DISTRIBUTION,
 ];
 // tidy:end
 
@@ -76,13 +102,28 @@ pub fn by_id(id: &str) -> Option<&'static Distribution> {
 /// Shard for an OSV ecosystem such as `Debian:12`, `Alpine:v3.20`, `Ubuntu:22.04:LTS`.
 pub fn shard_of_osv(name: &str) -> Option<String> {
     let (base, rest) = name.split_once(':').unwrap_or((name, ""));
-    let record = ALL.iter().find(|record| record.osv.contains(&base))?;
+    let record = by_osv(base)?;
     (record.osv_release)(rest).map(|release| format!("{}:{release}", record.id))
+}
+
+/// The record that OSV names so before the first `:` (`Debian`, `Rocky Linux`), in any case.
+pub fn by_osv(name: &str) -> Option<&'static Distribution> {
+    let base = name.split(':').next().unwrap_or(name);
+    ALL.iter().copied().find(|record| record.osv.iter().any(|osv| osv.eq_ignore_ascii_case(base)))
 }
 
 /// The distribution that a shard belongs to.
 pub fn of_shard(shard: &str) -> Option<&'static Distribution> {
     by_id(shard.split_once(':')?.0)
+}
+
+/// The release of distributions that have only one.
+pub(crate) const ROLLING: &str = "rolling";
+
+/// The text itself when it is one short word of letters, digits, `.`, `_` and `-`.
+pub(crate) fn word(text: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (!text.is_empty() && text.len() <= 40 && text.bytes().all(plain)).then(|| text.to_owned())
 }
 
 /// `9.4` → `9`.
@@ -102,4 +143,49 @@ pub(crate) fn major_minor(text: &str) -> Option<String> {
     let (major, minor) = (parts.next()?, parts.next()?);
     let numeric = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     (numeric(major) && numeric(minor)).then(|| format!("{major}.{minor}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_osv() {
+        for (name, shard) in [
+            ("Debian:12", Some("debian:12")),
+            ("Debian:sid", Some("debian:unstable")),
+            ("Alpine:v3.20", Some("alpine:3.20")),
+            ("Ubuntu:22.04:LTS", Some("ubuntu:22.04")),
+            ("Ubuntu:Pro:22.04:LTS", None),
+            ("Ubuntu:Pro:FIPS-updates:22.04:LTS", None),
+            ("Red Hat:enterprise_linux:9::appstream", Some("rhel:9")),
+            ("Red Hat:rhel_eus:9.2::appstream", None),
+            ("SUSE:Linux Enterprise Module for Basesystem 15 SP5", Some("sles:15.5")),
+            ("SUSE:Linux Enterprise Server 16.0", Some("sles:16.0")),
+            ("SUSE:Linux Enterprise Micro 5.3", None),
+            ("openSUSE:Leap 15.6", Some("opensuse:15.6")),
+            ("Wolfi", Some("wolfi:rolling")),
+            ("Azure Linux:3", Some("azurelinux:3")),
+            ("Photon OS:4.0", Some("photon:4.0")),
+            ("openEuler:22.03-LTS-SP3", Some("openeuler:22.03-LTS-SP3")),
+            ("Alpaquita:stream", Some("alpaquita:stream")),
+            ("Mageia:9", Some("mageia:9")),
+            ("npm", None),
+        ] {
+            assert_eq!(shard_of_osv(name).as_deref(), shard, "{name}");
+        }
+        let os = OsRelease {
+            id: "openEuler".into(),
+            version_id: "22.03".into(),
+            pretty_name: "openEuler 22.03 (LTS-SP3)".into(),
+            ..OsRelease::default()
+        };
+        assert_eq!(os.shard().as_deref(), Some("openeuler:22.03-LTS-SP3"));
+    }
+
+    #[test]
+    fn ids_are_unique() {
+        let ids: std::collections::BTreeSet<_> = ALL.iter().map(|record| record.id).collect();
+        assert_eq!(ids.len(), ALL.len());
+    }
 }

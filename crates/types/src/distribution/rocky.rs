@@ -13,5 +13,6 @@ pub const DISTRIBUTION: Distribution = Distribution {
     osv: &["Rocky Linux"],
     osv_release: leading_major,
     end_of_life: &[("8", "2029-05-31"), ("9", "2032-05-31"), ("10", "2035-05-31")],
-    data_by_binary: true,
+    // OSV schema: "the `name` is the name of the source package".
+    data_by_binary: false,
 };

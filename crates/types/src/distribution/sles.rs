@@ -23,15 +23,21 @@ pub const DISTRIBUTION: Distribution = Distribution {
     data_by_binary: true,
 };
 
-/// `Linux Enterprise Module for Basesystem 15 SP5` → `15.5`.
+/// `Linux Enterprise Module for Basesystem 15 SP5` → `15.5`, `Linux Enterprise Server 16.0` →
+/// `16.0`. Products with version numbers of their own (Micro, Manager) are other systems. Package
+/// Hub is an add-on whose packages are installed beside those of the same service pack.
 fn service_pack(product: &str) -> Option<String> {
-    let mut words = product.split([' ', '-', ':']).filter(|w| !w.is_empty());
-    if !product.contains("Linux Enterprise") {
+    let other = product.contains(" Micro");
+    if other || !(product.contains("Linux Enterprise") || product.starts_with("Package Hub")) {
         return None;
     }
-    let major = words.find(|w| w.bytes().all(|b| b.is_ascii_digit()))?;
+    let mut words = product.split([' ', '-', ':']).filter(|w| !w.is_empty());
+    let number = |w: &&str| w.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let major = words.find(number)?;
     match words.next().and_then(|w| w.strip_prefix("SP")) {
-        Some(pack) if pack.bytes().all(|b| b.is_ascii_digit()) => Some(format!("{major}.{pack}")),
+        Some(pack) if !pack.is_empty() && pack.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(format!("{major}.{pack}"))
+        }
         _ => Some(major.to_owned()),
     }
 }

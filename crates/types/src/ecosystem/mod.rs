@@ -5,30 +5,60 @@ use std::borrow::Cow;
 
 // tidy:begin
 pub mod apk;
+pub mod bioconductor;
+pub mod bitnami;
 pub mod cargo;
 pub mod composer;
+pub mod conan;
+pub mod cpan;
+pub mod cran;
+pub mod dart;
 pub mod deb;
 pub mod gem;
+pub mod ghc;
+pub mod github_actions;
 pub mod go;
+pub mod hackage;
+pub mod hex;
+pub mod julia;
+pub mod kubernetes;
 pub mod maven;
 pub mod npm;
 pub mod nuget;
+pub mod opam;
 pub mod pypi;
 pub mod rpm;
+pub mod swift;
+pub mod vscode;
 
 /// Every ecosystem, sorted by id.
 pub const ALL: &[&Ecosystem] = &[
     &apk::ECOSYSTEM,
+    &bioconductor::ECOSYSTEM,
+    &bitnami::ECOSYSTEM,
     &cargo::ECOSYSTEM,
     &composer::ECOSYSTEM,
+    &conan::ECOSYSTEM,
+    &cpan::ECOSYSTEM,
+    &cran::ECOSYSTEM,
+    &dart::ECOSYSTEM,
     &deb::ECOSYSTEM,
     &gem::ECOSYSTEM,
+    &ghc::ECOSYSTEM,
+    &github_actions::ECOSYSTEM,
     &go::ECOSYSTEM,
+    &hackage::ECOSYSTEM,
+    &hex::ECOSYSTEM,
+    &julia::ECOSYSTEM,
+    &kubernetes::ECOSYSTEM,
     &maven::ECOSYSTEM,
     &npm::ECOSYSTEM,
     &nuget::ECOSYSTEM,
+    &opam::ECOSYSTEM,
     &pypi::ECOSYSTEM,
     &rpm::ECOSYSTEM,
+    &swift::ECOSYSTEM,
+    &vscode::ECOSYSTEM,
 ];
 // tidy:end
 

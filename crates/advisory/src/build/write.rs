@@ -1,0 +1,311 @@
+//! A sealed spill to a shard's file: sorted, each advisory once, blocks compressed in parallel.
+
+use super::alias::Resolved;
+use super::spill::{AffectedEntry, Sealed};
+use crate::database::container::{Guard, Kind, Writer};
+use crate::database::shard::{BLOCK_BYTES_MAX, last_part};
+use crate::database::stored;
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// Bytes of a block before compression; one item may be larger.
+const BLOCK_BYTES: usize = 8 << 10;
+/// Blocks compressed at a time.
+const BATCH: usize = 128;
+/// zstd level: databases are built once and read often.
+const LEVEL: i32 = 15;
+const DICTIONARY_BYTES: usize = 32 << 10;
+const UNNUMBERED: u32 = u32::MAX;
+
+/// What became of a shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Distinct advisories, or vulnerabilities.
+    pub records: u64,
+    /// Names.
+    pub packages: u64,
+    /// Items too large to be kept, by name.
+    pub lost: Vec<String>,
+}
+
+/// Writes a shard of packages.
+pub fn packages<W: Write>(output: W, sealed: &Sealed, resolved: &Resolved) -> io::Result<Written> {
+    let spill = &sealed.spill;
+    let order = kept(sealed, resolved)?;
+    let mut blocks = Blocks::new(output, Kind::Packages, dictionary(sealed)?)?;
+    let mut numbers = Numbers::new(sealed, resolved);
+    let (mut names, mut items, mut advisories) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lost = Vec::new();
+    for entries in order.chunk_by(|one, other| one.package == other.package) {
+        let Some(first) = entries.first() else { continue };
+        let name = spill.names.text(first.package);
+        let (mut list, mut fresh) = (Vec::with_capacity(entries.len()), Vec::new());
+        for entry in entries {
+            let number = match numbers.known(entry.record) {
+                Some(number) => number,
+                None => numbers.number(sealed, resolved, entry.record, &mut fresh)?,
+            };
+            list.push((number, sealed.read(entry.place)?));
+        }
+        // One advisory may say the same twice, once for each file it stands in.
+        list.dedup();
+        let item = stored::encode_package(&list);
+        match blocks.push(item)? {
+            Some(place) => {
+                names.push(name);
+                items.push(place);
+            }
+            None => lost.push(name.to_owned()),
+        }
+        for bytes in fresh {
+            // A text that is too large leaves an empty place: reading it fails loudly.
+            advisories.push(blocks.push(bytes)?.unwrap_or([0; 3]));
+        }
+    }
+    let written = Written {
+        records: advisories.len() as u64,
+        packages: names.len() as u64,
+        lost,
+        ..Written::default()
+    };
+    blocks.finish(&names, &items, &advisories, written)
+}
+
+/// Writes the shard of enrichments from (id, item) pairs sorted by id.
+pub fn enrichments<W: Write>(output: W, entries: &[(String, Vec<u8>)]) -> io::Result<Written> {
+    let sample = entries.iter().step_by((entries.len() / 512).max(1)).map(|entry| entry.1.as_slice());
+    let mut blocks = Blocks::new(output, Kind::Vulnerabilities, trained(sample))?;
+    let (mut names, mut items, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, item) in entries {
+        match blocks.push(item.clone())? {
+            Some(place) => {
+                names.push(id.as_str());
+                items.push(place);
+            }
+            None => lost.push(id.clone()),
+        }
+    }
+    let count = names.len() as u64;
+    let written = Written { records: count, packages: count, lost, ..Written::default() };
+    blocks.finish(&names, &items, &[], written)
+}
+
+/// The entries that stay, sorted by package name and id: of the words of one id of one source on one
+/// package the newest stand; words equally new all stand.
+fn kept(sealed: &Sealed, resolved: &Resolved) -> io::Result<Vec<AffectedEntry>> {
+    let spill = &sealed.spill;
+    let mut rank: Vec<u32> = (0..spill.names.len() as u32).collect();
+    rank.sort_unstable_by_key(|number| spill.names.text(*number));
+    let mut place = vec![0; rank.len()];
+    for (position, number) in rank.iter().enumerate() {
+        if let Some(place) = place.get_mut(*number as usize) {
+            *place = position;
+        }
+    }
+    let mut entries = spill.affected.clone();
+    let key = |entry: &AffectedEntry| {
+        let record = spill.records.get(entry.record as usize);
+        let name = place.get(entry.package as usize).copied().unwrap_or(0);
+        let (id, source, modified) =
+            record.map_or(("", 0, 0), |r| (resolved.id_text(r.ids), r.source, r.modified));
+        (name, id, source, std::cmp::Reverse(modified), entry.record)
+    };
+    entries.par_sort_by(|one, other| key(one).cmp(&key(other)));
+    let mut kept: Vec<AffectedEntry> = Vec::with_capacity(entries.len());
+    let same = |one: &AffectedEntry, other: &AffectedEntry| {
+        let (one, other) = (key(one), key(other));
+        (one.0, one.1, one.2) == (other.0, other.1, other.2)
+    };
+    for group in entries.chunk_by(same) {
+        let newest = group.first().map(|entry| key(entry).3);
+        kept.extend(group.iter().filter(|entry| Some(key(entry).3) == newest));
+    }
+    Ok(kept)
+}
+
+/// Numbers of advisories in a file; equal texts of one id and source share one.
+struct Numbers {
+    of_record: Vec<u32>,
+    by_content: HashMap<[u8; 32], u32>,
+    next: u32,
+}
+
+impl Numbers {
+    fn new(sealed: &Sealed, _resolved: &Resolved) -> Self {
+        let of_record = vec![UNNUMBERED; sealed.spill.records.len()];
+        Self { of_record, by_content: HashMap::new(), next: 0 }
+    }
+    fn known(&self, record: u32) -> Option<u32> {
+        self.of_record.get(record as usize).copied().filter(|number| *number != UNNUMBERED)
+    }
+    /// Gives a number; the bytes go into `fresh` when they are new.
+    fn number(
+        &mut self,
+        sealed: &Sealed,
+        resolved: &Resolved,
+        record: u32,
+        fresh: &mut Vec<Vec<u8>>,
+    ) -> io::Result<u32> {
+        let Some(entry) = sealed.spill.records.get(record as usize) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let mut bytes = stored::encode_vulnerabilities(&resolved.vulnerabilities(entry.ids));
+        bytes.extend(sealed.read(entry.place)?);
+        let content: [u8; 32] = Sha256::digest(&bytes).into();
+        let next = self.next;
+        let number = *self.by_content.entry(content).or_insert(next);
+        if number == next {
+            fresh.push(bytes);
+            self.next += 1;
+        }
+        if let Some(place) = self.of_record.get_mut(record as usize) {
+            *place = number;
+        }
+        Ok(number)
+    }
+}
+
+/// A dictionary out of advisories and package entries spread over the shard.
+fn dictionary(sealed: &Sealed) -> io::Result<Vec<u8>> {
+    let spill = &sealed.spill;
+    let mut sample = Vec::new();
+    for entry in spill.records.iter().step_by((spill.records.len() / 256).max(1)) {
+        sample.push(sealed.read(entry.place)?);
+    }
+    for entry in spill.affected.iter().step_by((spill.affected.len() / 256).max(1)) {
+        sample.push(sealed.read(entry.place)?);
+    }
+    Ok(trained(sample.iter().map(Vec::as_slice)))
+}
+
+/// Pieces of the sample one after the other: zstd takes any content as a dictionary.
+fn trained<'a>(sample: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut dictionary = Vec::new();
+    let mut seen = 0_usize;
+    for piece in sample {
+        seen += piece.len();
+        dictionary.extend(piece.iter().take(512));
+    }
+    // A dictionary for less than some ten blocks costs more than it saves.
+    dictionary.truncate(if seen < DICTIONARY_BYTES * 2 { 0 } else { DICTIONARY_BYTES });
+    dictionary
+}
+
+type Place = [u32; 3];
+
+/// Items to compressed blocks in a file.
+struct Blocks<W: Write> {
+    writer: Writer<W>,
+    dictionary: Vec<u8>,
+    block: Vec<u8>,
+    waiting: Vec<Vec<u8>>,
+    started: u32,
+    offset: u64,
+    table: Vec<u8>,
+}
+
+impl<W: Write> Blocks<W> {
+    fn new(output: W, kind: Kind, dictionary: Vec<u8>) -> io::Result<Self> {
+        let mut writer = Writer::new(output, kind)?;
+        writer.begin(*b"DATA", Guard::Blocks)?;
+        let (block, waiting, table) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { writer, dictionary, block, waiting, started: 0, offset: 0, table })
+    }
+    /// Keeps an item; `None` when it is larger than any block may be.
+    fn push(&mut self, item: Vec<u8>) -> io::Result<Option<Place>> {
+        if item.len() > BLOCK_BYTES_MAX {
+            return Ok(None);
+        }
+        if !self.block.is_empty() && self.block.len() + item.len() > BLOCK_BYTES {
+            self.end_block()?;
+        }
+        let place = [self.started, self.block.len() as u32, item.len() as u32];
+        self.block.extend_from_slice(&item);
+        Ok(Some(place))
+    }
+    fn end_block(&mut self) -> io::Result<()> {
+        self.waiting.push(std::mem::take(&mut self.block));
+        self.started += 1;
+        let bytes: usize = self.waiting.iter().map(Vec::len).sum();
+        if self.waiting.len() >= BATCH || bytes >= BLOCK_BYTES_MAX / 4 { self.compress() } else { Ok(()) }
+    }
+    fn compress(&mut self) -> io::Result<()> {
+        let dictionary = zstd::dict::EncoderDictionary::copy(&self.dictionary, LEVEL);
+        let waiting = std::mem::take(&mut self.waiting);
+        let start = || zstd::bulk::Compressor::with_prepared_dictionary(&dictionary);
+        let packed: Vec<Vec<u8>> = waiting
+            .par_iter()
+            .map_init(start, |compressor, block| match compressor {
+                Ok(compressor) => compressor.compress(block),
+                Err(error) => Err(io::Error::other(error.to_string())),
+            })
+            .collect::<io::Result<_>>()?;
+        for (raw, bytes) in waiting.iter().zip(&packed) {
+            self.table.extend_from_slice(&self.offset.to_le_bytes());
+            self.table.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+            self.table.extend_from_slice(&(raw.len() as u32).to_le_bytes());
+            self.table.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+            self.writer.write(bytes)?;
+            self.offset += bytes.len() as u64;
+        }
+        Ok(())
+    }
+    fn finish(
+        mut self,
+        names: &[&str],
+        items: &[Place],
+        advisories: &[Place],
+        written: Written,
+    ) -> io::Result<Written> {
+        self.end_block()?;
+        self.compress()?;
+        let Self { mut writer, dictionary, table, .. } = self;
+        let tails = tails(names);
+        for (tag, bytes) in [
+            (*b"BLOX", table),
+            (*b"DICT", dictionary),
+            (*b"ITEM", items.iter().flatten().flat_map(|number| number.to_le_bytes()).collect()),
+            (*b"ADVI", advisories.iter().flatten().flat_map(|number| number.to_le_bytes()).collect()),
+            (*b"KEYS", keys(names)?),
+            (*b"TAIL", tails),
+        ] {
+            writer.begin(tag, Guard::Whole)?;
+            writer.write(&bytes)?;
+        }
+        let (_, sha256, bytes) = writer.finish()?;
+        Ok(Written { sha256, bytes, ..written })
+    }
+}
+
+/// Count, offsets, names.
+fn keys(names: &[&str]) -> io::Result<Vec<u8>> {
+    let mut bytes = (names.len() as u32).to_le_bytes().to_vec();
+    let mut end = 0_u32;
+    bytes.extend(end.to_le_bytes());
+    for name in names {
+        end = u32::try_from(name.len())
+            .ok()
+            .and_then(|length| end.checked_add(length))
+            .ok_or_else(|| io::Error::other("the names of one shard take more than 4 GiB"))?;
+        bytes.extend(end.to_le_bytes());
+    }
+    names.iter().for_each(|name| bytes.extend_from_slice(name.as_bytes()));
+    Ok(bytes)
+}
+
+/// Numbers of names by last part; nothing when no name has parts.
+fn tails(names: &[&str]) -> Vec<u8> {
+    if names.iter().all(|name| last_part(name) == *name) {
+        return Vec::new();
+    }
+    let mut numbers: Vec<(&str, u32)> =
+        names.iter().zip(0..).map(|(name, number)| (last_part(name), number)).collect();
+    numbers.sort_unstable();
+    numbers.into_iter().flat_map(|(_, number)| number.to_le_bytes()).collect()
+}

@@ -1,0 +1,224 @@
+//! The vulnerability database: a folder of read-only files, opened without parsing.
+//!
+//! # Folder
+//!
+//! `index.json` (see [`Index`]) names one file for each shard; a file's name ends in the beginning of
+//! its SHA-256, so an update never changes a file that a running scan has open. `lock` is held while
+//! a database is built. `index.previous.json` is the index before the last update: its files stay
+//! until the next one. Folders named `.build-…` belong to a builder at work or to a dead one.
+//!
+//! # File, version 1
+//!
+//! All numbers are little-endian. Head: `SEAWDB\r\n`, u32 version, u32 kind (1 packages,
+//! 2 vulnerabilities, 3 EPSS). Sections, aligned to 8 bytes. Table: for each section 4 bytes of name,
+//! u32 CRC32 (0: its blocks are checked one by one), u64 offset, u64 length. Foot: u64 offset of the
+//! table, u32 count, u32 CRC32 of the table, `SEAWEND\n`.
+//!
+//! | section | content |
+//! |---|---|
+//! | `DATA` | zstd frames, one for each block of some kilobytes |
+//! | `BLOX` | for each block: u64 offset in `DATA`, u32 length, u32 length decompressed, u32 CRC32 of the frame |
+//! | `DICT` | zstd dictionary (raw content) for all blocks, may be empty |
+//! | `KEYS` | u32 count, count + 1 u32 offsets, then the names in byte order |
+//! | `ITEM` | for each name: u32 block, u32 offset, u32 length of its item |
+//! | `ADVI` | for each advisory number: the same three numbers |
+//! | `TAIL` | numbers of names, sorted by last part (after `:` or `/`) and then by name; empty when no name has parts |
+//! | `EDAT`, `EIDX` | EPSS (see `epss`) |
+//!
+//! A package's item: count, then for each entry the number of the advisory and what it says of the
+//! package. An advisory's item: its vulnerabilities, then the advisory. A vulnerability's item: its
+//! enrichment. Encoding: `stored` (postcard). A package's item and the advisories first named by it
+//! follow each other, so that most look-ups decompress one block.
+//!
+//! # Evolution
+//!
+//! Adding is free: new keys in `index.json`, new kinds of shards, new sections, new tags in the
+//! `extra` list of stored values are stepped over by older programs. A change that older programs would
+//! misread (an order, a meaning, a new status or event code) raises the version: older programs then refuse
+//! the file and say so. Tags and section names are never used twice.
+
+pub mod container;
+pub mod epss;
+pub mod index;
+pub mod shard;
+pub mod stored;
+
+pub use index::{Index, IndexShard};
+
+use crate::build::join;
+use crate::{Error, Lookup, LookupError, Record, Starter};
+use container::{Container, Kind, hex, sha256_of};
+use index::{FILE_KIND_EPSS, FILE_KIND_PACKAGES, FILE_KIND_VULNERABILITIES};
+use seaworthy_types::{DataSource, DataStatus, Enrichment, Note, Outcome, Timestamp};
+use sha2::{Digest as _, Sha256};
+use shard::{Shard, lookup_error};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// An opened database: installed shards, and the starter set for all others.
+pub struct Database {
+    folder: PathBuf,
+    built: Option<Timestamp>,
+    digest: String,
+    shards: BTreeMap<String, Entry>,
+    starter: Starter,
+}
+
+struct Entry {
+    facts: IndexShard,
+    opened: OnceLock<Result<Opened, LookupError>>,
+}
+
+enum Opened {
+    Shard(Shard, Kind),
+    Epss(Container),
+    /// An entry of the index that has no file.
+    Nothing,
+}
+
+impl Database {
+    /// Opens a folder; only its index is read. Without an index the starter set speaks, and a note
+    /// says so.
+    pub fn open(folder: &Path) -> Result<Outcome<Self>, Error> {
+        let Some((index, bytes)) = Index::read(folder)? else {
+            let detail = "no vulnerability data are installed: only the built-in starter set is used; \
+                          run `seaworthy db update`";
+            let note = Note::info("no-database", "database", folder.display().to_string(), detail);
+            return Ok(Outcome { value: Self::starter_only(), notes: vec![note] });
+        };
+        let mut shards = BTreeMap::new();
+        let mut notes = Vec::new();
+        for facts in index.shards {
+            if facts.kind != index::FILE_KIND_STATUS && !facts.file_is_sound() {
+                let detail = format!("its file has the impossible name `{}`; data are not used", facts.file);
+                notes.push(Note::gap("database-index", "database", &facts.shard, detail));
+                continue;
+            }
+            shards.insert(facts.shard.clone(), Entry { facts, opened: OnceLock::new() });
+        }
+        let value = Self {
+            folder: folder.to_owned(),
+            built: Some(index.built),
+            digest: format!("sha256:{}", hex(&Sha256::digest(&bytes))),
+            shards,
+            starter: Starter::new(),
+        };
+        Ok(Outcome { value, notes })
+    }
+    /// The built-in starter set alone.
+    pub fn starter_only() -> Self {
+        Self {
+            folder: PathBuf::new(),
+            built: None,
+            digest: String::new(),
+            shards: BTreeMap::new(),
+            starter: Starter::new(),
+        }
+    }
+    /// When the database was built; `None` for the starter set alone.
+    pub fn built(&self) -> Option<Timestamp> {
+        self.built
+    }
+    /// Digest over the index, or empty.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+    /// All shards: installed ones, and those of the starter set where nothing is installed.
+    pub fn status(&self) -> DataStatus {
+        let starter = self.starter.shards();
+        let names: BTreeSet<&String> = self.shards.keys().chain(&starter).collect();
+        let sources = names.into_iter().filter_map(|name| self.source(name)).collect();
+        DataStatus { built: self.built, digest: self.digest.clone(), sources }
+    }
+    /// What the index says of the installed shards, sorted by name.
+    pub fn installed(&self) -> impl Iterator<Item = &IndexShard> {
+        self.shards.values().map(|entry| &entry.facts)
+    }
+    /// Checks every file against its SHA-256 and reads every record.
+    pub fn verify(&self) -> Result<(), LookupError> {
+        for (name, entry) in &self.shards {
+            match self.opened(entry)? {
+                Opened::Nothing => continue,
+                Opened::Epss(container) => epss::verify(container).map_err(|what| damaged(name, &what))?,
+                Opened::Shard(shard, kind) => shard.verify(*kind)?,
+            }
+            let digest = sha256_of(&self.folder.join(&entry.facts.file))
+                .map_err(|error| lookup_error(name, error.into()))?;
+            if digest != entry.facts.sha256 {
+                return Err(damaged(name, "the file's digest is not the installed one"));
+            }
+        }
+        Ok(())
+    }
+    /// All package names of an installed shard, sorted.
+    pub fn names(&self, shard: &str) -> Result<Vec<String>, LookupError> {
+        match self.entry(shard)? {
+            Some(Opened::Shard(shard, _)) => {
+                (0..shard.len()).map(|at| shard.name(at).map(str::to_owned)).collect()
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn entry(&self, shard: &str) -> Result<Option<&Opened>, LookupError> {
+        self.shards.get(shard).map(|entry| self.opened(entry)).transpose()
+    }
+    fn opened<'a>(&self, entry: &'a Entry) -> Result<&'a Opened, LookupError> {
+        entry.opened.get_or_init(|| self.open_file(&entry.facts)).as_ref().map_err(LookupError::clone)
+    }
+    fn open_file(&self, facts: &IndexShard) -> Result<Opened, LookupError> {
+        let path = self.folder.join(&facts.file);
+        let kind = match facts.kind.as_str() {
+            FILE_KIND_PACKAGES => Kind::Packages,
+            FILE_KIND_VULNERABILITIES => Kind::Vulnerabilities,
+            FILE_KIND_EPSS => {
+                let container = Container::open(&path, facts.bytes, Kind::Epss);
+                return container.map(Opened::Epss).map_err(|error| lookup_error(&facts.shard, error));
+            }
+            _ => return Ok(Opened::Nothing),
+        };
+        Ok(Opened::Shard(Shard::open(&path, facts.bytes, kind, &facts.shard)?, kind))
+    }
+}
+
+fn damaged(shard: &str, what: &str) -> LookupError {
+    LookupError::Damaged { shard: shard.to_owned(), what: what.to_owned() }
+}
+
+impl Lookup for Database {
+    fn source(&self, shard: &str) -> Option<DataSource> {
+        match self.shards.get(shard) {
+            Some(entry) => Some(entry.facts.source()),
+            None => self.starter.source(shard),
+        }
+    }
+    fn records(&self, shard: &str, package: &str) -> Result<Vec<Record>, LookupError> {
+        match self.entry(shard)? {
+            Some(Opened::Shard(shard, Kind::Packages)) => shard.records(package),
+            Some(_) => Ok(Vec::new()),
+            None => self.starter.records(shard, package),
+        }
+    }
+    fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {
+        let mut found = match self.entry(crate::build::SHARD_VULNERABILITIES)? {
+            Some(Opened::Shard(shard, Kind::Vulnerabilities)) => shard.enrichment(id)?,
+            _ => Enrichment::default(),
+        };
+        if let Some(Opened::Epss(container)) = self.entry(crate::build::SHARD_EPSS)? {
+            found.epss =
+                epss::find(container, id).map_err(|what| damaged(crate::build::SHARD_EPSS, &what))?;
+        }
+        if !self.shards.contains_key(crate::build::SHARD_KEV) {
+            join(&mut found, self.starter.enrichment(id)?);
+        }
+        Ok(found)
+    }
+    fn names_ending(&self, shard: &str, name: &str) -> Result<Vec<String>, LookupError> {
+        match self.entry(shard)? {
+            Some(Opened::Shard(shard, Kind::Packages)) => shard.names_ending(name),
+            Some(_) => Ok(Vec::new()),
+            None => self.starter.names_ending(shard, name),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! How advisories are laid down in a shard: frozen copies of the words of `seaworthy-types`.
+//!
+//! Encoded with postcard (<https://postcard.jamesmunns.com/wire-format>). These structs never change
+//! within a format version. New facts go into `extra`, a list of (tag, bytes) that older programs
+//! step over; a tag is never used twice. What it does not do: find things (`shard`).
+
+use crate::Vulnerability;
+use seaworthy_types::{
+    Advisory, Affected, Date, Enrichment, Event, Kev, Range, RangeKind, Rating, Severity, Ssvc, Status,
+    Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+type Extra = Vec<(u16, Vec<u8>)>;
+
+#[derive(Serialize, Deserialize)]
+struct StoredRating {
+    source: String,
+    severity: u8,
+    vector: String,
+    score_tenths: Option<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAdvisory {
+    id: String,
+    source: String,
+    aliases: Vec<String>,
+    upstream: Vec<String>,
+    summary: String,
+    details: String,
+    ratings: Vec<StoredRating>,
+    cwes: Vec<String>,
+    published: Option<i64>,
+    modified: Option<i64>,
+    withdrawn: Option<i64>,
+    references: Vec<String>,
+    extra: Extra,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAffected {
+    ranges: Vec<(u8, Vec<(u8, String)>)>,
+    versions: Vec<String>,
+    status: u8,
+    status_reason: String,
+    ratings: Vec<StoredRating>,
+    conditions: Vec<(String, String)>,
+    extra: Extra,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEnrichment {
+    kev: Option<(i32, Option<i32>, bool)>,
+    ssvc: Option<(String, String, String)>,
+    ratings: Vec<StoredRating>,
+    summary: String,
+    cwes: Vec<String>,
+    rejected: bool,
+    extra: Extra,
+}
+
+const SEVERITIES: [Severity; 6] = [
+    Severity::Unknown,
+    Severity::Negligible,
+    Severity::Low,
+    Severity::Medium,
+    Severity::High,
+    Severity::Critical,
+];
+const STATUSES: [Status; 7] = [
+    Status::Affected,
+    Status::Fixed,
+    Status::WillNotFix,
+    Status::Deferred,
+    Status::UnderInvestigation,
+    Status::NotAffected,
+    Status::EndOfLife,
+];
+const KINDS: [RangeKind; 2] = [RangeKind::Ecosystem, RangeKind::Semver];
+
+/// Bytes of a stored value that are not what they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
+
+impl From<postcard::Error> for Malformed {
+    fn from(_: postcard::Error) -> Self {
+        Self
+    }
+}
+
+fn code<T: PartialEq>(table: &[T], value: &T) -> u8 {
+    table.iter().position(|known| known == value).unwrap_or(0) as u8
+}
+
+fn word<T: Copy>(table: &[T], code: u8) -> Result<T, Malformed> {
+    table.get(usize::from(code)).copied().ok_or(Malformed)
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Writing to a growing vector cannot fail for these plain structs; an empty value would be
+    // refused when read.
+    postcard::to_stdvec(value).unwrap_or_default()
+}
+
+fn store_ratings(ratings: &[Rating]) -> Vec<StoredRating> {
+    let store = |rating: &Rating| StoredRating {
+        source: rating.source.clone(),
+        severity: code(&SEVERITIES, &rating.severity),
+        vector: rating.vector.clone(),
+        score_tenths: rating.score_tenths,
+    };
+    ratings.iter().map(store).collect()
+}
+
+fn load_ratings(ratings: Vec<StoredRating>) -> Result<Vec<Rating>, Malformed> {
+    let load = |rating: StoredRating| {
+        Ok(Rating {
+            source: rating.source,
+            severity: word(&SEVERITIES, rating.severity)?,
+            vector: rating.vector,
+            score_tenths: rating.score_tenths,
+        })
+    };
+    ratings.into_iter().map(load).collect()
+}
+
+/// An advisory without its `affected` list, as bytes.
+pub fn encode_advisory(advisory: &Advisory) -> Vec<u8> {
+    encode(&StoredAdvisory {
+        id: advisory.id.clone(),
+        source: advisory.source.clone(),
+        aliases: advisory.aliases.clone(),
+        upstream: advisory.upstream.clone(),
+        summary: advisory.summary.clone(),
+        details: advisory.details.clone(),
+        ratings: store_ratings(&advisory.ratings),
+        cwes: advisory.cwes.clone(),
+        published: advisory.published.map(|time| time.0),
+        modified: advisory.modified.map(|time| time.0),
+        withdrawn: advisory.withdrawn.map(|time| time.0),
+        references: advisory.references.clone(),
+        extra: Extra::new(),
+    })
+}
+
+/// The vulnerabilities of an advisory, as bytes: they stand before the advisory.
+pub fn encode_vulnerabilities(vulnerabilities: &[Vulnerability]) -> Vec<u8> {
+    let pairs: Vec<(&str, &[String])> =
+        vulnerabilities.iter().map(|v| (v.id.as_str(), v.aliases.as_slice())).collect();
+    encode(&pairs)
+}
+
+/// Reads what [`encode_vulnerabilities`] and [`encode_advisory`] wrote one after the other.
+pub fn decode_advisory(bytes: &[u8]) -> Result<(Vec<Vulnerability>, Advisory), Malformed> {
+    let (pairs, rest) = postcard::take_from_bytes::<Vec<(String, Vec<String>)>>(bytes)?;
+    let (stored, _) = postcard::take_from_bytes::<StoredAdvisory>(rest)?;
+    let advisory = Advisory {
+        id: stored.id,
+        source: stored.source,
+        aliases: stored.aliases,
+        upstream: stored.upstream,
+        summary: stored.summary,
+        details: stored.details,
+        ratings: load_ratings(stored.ratings)?,
+        cwes: stored.cwes,
+        published: stored.published.map(Timestamp),
+        modified: stored.modified.map(Timestamp),
+        withdrawn: stored.withdrawn.map(Timestamp),
+        references: stored.references,
+        affected: Vec::new(),
+    };
+    let vulnerabilities = pairs.into_iter().map(|(id, aliases)| Vulnerability { id, aliases }).collect();
+    Ok((vulnerabilities, advisory))
+}
+
+/// What an advisory says of one package, as bytes; shard and package are known from the place.
+pub fn encode_affected(affected: &Affected) -> Vec<u8> {
+    let events = |range: &Range| range.events.iter().map(store_event).collect();
+    encode(&StoredAffected {
+        ranges: affected.ranges.iter().map(|range| (code(&KINDS, &range.kind), events(range))).collect(),
+        versions: affected.versions.clone(),
+        status: code(&STATUSES, &affected.status),
+        status_reason: affected.status_reason.clone(),
+        ratings: store_ratings(&affected.ratings),
+        conditions: affected.conditions.clone(),
+        extra: Extra::new(),
+    })
+}
+
+fn store_event(event: &Event) -> (u8, String) {
+    match event {
+        Event::Introduced(version) => (0, version.clone()),
+        Event::Fixed(version) => (1, version.clone()),
+        Event::LastAffected(version) => (2, version.clone()),
+    }
+}
+
+fn load_event((code, version): (u8, String)) -> Result<Event, Malformed> {
+    match code {
+        0 => Ok(Event::Introduced(version)),
+        1 => Ok(Event::Fixed(version)),
+        2 => Ok(Event::LastAffected(version)),
+        _ => Err(Malformed),
+    }
+}
+
+/// A package's item: a count, then for each entry the advisory's number and its bytes.
+pub fn encode_package(entries: &[(u32, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = encode(&(entries.len() as u32));
+    for (advisory, affected) in entries {
+        bytes.extend_from_slice(&encode(advisory));
+        bytes.extend_from_slice(affected);
+    }
+    bytes
+}
+
+/// Reads what [`encode_package`] wrote.
+pub fn decode_package(bytes: &[u8], shard: &str, package: &str) -> Result<Vec<(u32, Affected)>, Malformed> {
+    let (count, mut rest) = postcard::take_from_bytes::<u32>(bytes)?;
+    // Each entry takes more than one byte: a false count cannot make the list grow.
+    let mut entries = Vec::with_capacity((count as usize).min(rest.len()));
+    for _ in 0..count {
+        let ((advisory, stored), after) = postcard::take_from_bytes::<(u32, StoredAffected)>(rest)?;
+        rest = after;
+        entries.push((advisory, load_affected(stored, shard, package)?));
+    }
+    Ok(entries)
+}
+
+fn load_affected(stored: StoredAffected, shard: &str, package: &str) -> Result<Affected, Malformed> {
+    let range = |(kind, events): (u8, Vec<(u8, String)>)| {
+        let events = events.into_iter().map(load_event).collect::<Result<_, _>>()?;
+        Ok::<_, Malformed>(Range { kind: word(&KINDS, kind)?, events })
+    };
+    Ok(Affected {
+        shard: shard.to_owned(),
+        package: package.to_owned(),
+        ranges: stored.ranges.into_iter().map(range).collect::<Result<_, _>>()?,
+        versions: stored.versions,
+        status: word(&STATUSES, stored.status)?,
+        status_reason: stored.status_reason,
+        ratings: load_ratings(stored.ratings)?,
+        conditions: stored.conditions,
+    })
+}
+
+/// What is known of a vulnerability besides packages and EPSS, as bytes.
+pub fn encode_enrichment(enrichment: &Enrichment) -> Vec<u8> {
+    let ssvc = enrichment.ssvc.as_ref();
+    encode(&StoredEnrichment {
+        kev: enrichment.kev.as_ref().map(|kev| (kev.added.0, kev.due.map(|day| day.0), kev.ransomware)),
+        ssvc: ssvc.map(|s| (s.exploitation.clone(), s.automatable.clone(), s.technical_impact.clone())),
+        ratings: store_ratings(&enrichment.ratings),
+        summary: enrichment.summary.clone(),
+        cwes: enrichment.cwes.clone(),
+        rejected: enrichment.rejected,
+        extra: Extra::new(),
+    })
+}
+
+/// Reads what [`encode_enrichment`] wrote.
+pub fn decode_enrichment(bytes: &[u8]) -> Result<Enrichment, Malformed> {
+    let (stored, _) = postcard::take_from_bytes::<StoredEnrichment>(bytes)?;
+    let kev = |(added, due, ransomware): (i32, Option<i32>, bool)| Kev {
+        added: Date(added),
+        due: due.map(Date),
+        ransomware,
+    };
+    let ssvc =
+        |(exploitation, automatable, technical_impact)| Ssvc { exploitation, automatable, technical_impact };
+    Ok(Enrichment {
+        kev: stored.kev.map(kev),
+        epss: None,
+        ssvc: stored.ssvc.map(ssvc),
+        ratings: load_ratings(stored.ratings)?,
+        summary: stored.summary,
+        cwes: stored.cwes,
+        rejected: stored.rejected,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rating() -> Rating {
+        Rating { source: "nvd".into(), severity: Severity::High, vector: "x".into(), score_tenths: Some(75) }
+    }
+
+    #[test]
+    fn values_come_back() {
+        let advisory = Advisory {
+            id: "GHSA-1".into(),
+            aliases: vec!["CVE-2021-1234".into()],
+            ratings: vec![rating()],
+            modified: Some(Timestamp(-5)),
+            ..Advisory::default()
+        };
+        let vulnerabilities =
+            vec![Vulnerability { id: "CVE-2021-1234".into(), aliases: vec!["GHSA-1".into()] }];
+        let mut bytes = encode_vulnerabilities(&vulnerabilities);
+        bytes.extend(encode_advisory(&advisory));
+        assert_eq!(decode_advisory(&bytes), Ok((vulnerabilities, advisory)));
+        let affected = Affected {
+            shard: "npm".into(),
+            package: "p".into(),
+            ranges: vec![Range {
+                kind: RangeKind::Semver,
+                events: vec![Event::Introduced("0".into()), Event::LastAffected("2".into())],
+            }],
+            status: Status::EndOfLife,
+            ratings: vec![rating()],
+            conditions: vec![("arch".into(), "x86_64".into())],
+            ..Affected::default()
+        };
+        let bytes = encode_package(&[(7, encode_affected(&affected))]);
+        assert_eq!(decode_package(&bytes, "npm", "p"), Ok(vec![(7, affected)]));
+        let enrichment = Enrichment {
+            kev: Some(Kev { added: Date(1), due: None, ransomware: true }),
+            ratings: vec![rating()],
+            rejected: true,
+            ..Enrichment::default()
+        };
+        assert_eq!(decode_enrichment(&encode_enrichment(&enrichment)), Ok(enrichment));
+    }
+
+    #[test]
+    fn cut_or_false_bytes_are_refused() {
+        let bytes = encode_package(&[(7, encode_affected(&Affected::default()))]);
+        for length in 0..bytes.len() {
+            assert_eq!(decode_package(&bytes[..length], "npm", "p"), Err(Malformed), "{length}");
+        }
+        let hostile = encode(&u32::MAX);
+        assert_eq!(decode_package(&hostile, "npm", "p"), Err(Malformed));
+        assert_eq!(load_event((3, String::new())), Err(Malformed));
+        assert!(word(&STATUSES, 7).is_err());
+    }
+}

@@ -1,0 +1,277 @@
+//! The built-in starter set: a few well-known vulnerabilities, for shards without installed data.
+//!
+//! Format: `starter/README.md` of this crate. A shard's lines are found by text search and parsed
+//! when it is first asked for. What it does not do: claim to be complete.
+
+use crate::{Lookup, LookupError, Record, Vulnerability};
+use memchr::memmem;
+use seaworthy_types::{
+    Advisory, Affected, Completeness, DataSource, Date, Enrichment, Event, Kev, Range, RangeKind, Rating,
+    Severity, Timestamp,
+};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const DATA: &str = include_str!("../starter/starter.jsonl");
+const SHARD_KEY: &str = "\"shard\":\"";
+
+/// What a data source says of itself when only the starter set speaks.
+pub const STARTER_REMARK: &str =
+    "only the built-in set of well-known vulnerabilities; run `seaworthy db update` to install data";
+
+/// The starter set, parsed shard by shard when asked.
+#[derive(Default)]
+pub struct Starter {
+    shards: Mutex<BTreeMap<String, Arc<Shard>>>,
+}
+
+type Shard = BTreeMap<String, Vec<Record>>;
+
+#[derive(Deserialize)]
+struct Head {
+    starter: u32,
+    as_of: Date,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    id: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    summary: String,
+    #[serde(default)]
+    cwes: Vec<String>,
+    kev: Option<Date>,
+    #[serde(default)]
+    ransomware: bool,
+    #[serde(default)]
+    ratings: Vec<LineRating>,
+    affected: Vec<LineAffected>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineRating {
+    source: String,
+    #[serde(default)]
+    vector: String,
+    score: Option<f64>,
+    severity: Option<Severity>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineAffected {
+    shard: String,
+    package: String,
+    #[serde(default)]
+    ranges: Vec<String>,
+    #[serde(default)]
+    versions: Vec<String>,
+    #[serde(default)]
+    semver: bool,
+}
+
+impl Starter {
+    /// The set that is built into the program; nothing is parsed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Shards that the set speaks of, sorted.
+    pub fn shards(&self) -> Vec<String> {
+        let found: BTreeSet<&str> = memmem::find_iter(DATA.as_bytes(), SHARD_KEY)
+            .filter_map(|at| DATA.get(at + SHARD_KEY.len()..)?.split('"').next())
+            .collect();
+        found.into_iter().map(str::to_owned).collect()
+    }
+    /// The day the set was last gone over.
+    pub fn as_of(&self) -> Option<Timestamp> {
+        let head: Head = serde_json::from_str(DATA.lines().next()?).ok()?;
+        (head.starter == 1).then(|| Timestamp(i64::from(head.as_of.0) * 86_400))
+    }
+    fn shard(&self, name: &str) -> Result<Arc<Shard>, LookupError> {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shard) = shards.get(name) {
+            return Ok(Arc::clone(shard));
+        }
+        let mut shard = Shard::new();
+        for line in lines_with(&format!("{SHARD_KEY}{name}\"")) {
+            for (package, record) in records_of(&parse(line)?, name) {
+                shard.entry(package).or_default().push(record);
+            }
+        }
+        let shard = Arc::new(shard);
+        shards.insert(name.to_owned(), Arc::clone(&shard));
+        Ok(shard)
+    }
+}
+
+impl Lookup for Starter {
+    fn source(&self, shard: &str) -> Option<DataSource> {
+        let records = lines_with(&format!("{SHARD_KEY}{shard}\"")).count() as u64;
+        (records > 0).then(|| DataSource {
+            shard: shard.to_owned(),
+            records,
+            as_of: self.as_of(),
+            completeness: Completeness::Starter,
+            remark: STARTER_REMARK.to_owned(),
+        })
+    }
+    fn records(&self, shard: &str, package: &str) -> Result<Vec<Record>, LookupError> {
+        Ok(self.shard(shard)?.get(package).cloned().unwrap_or_default())
+    }
+    fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {
+        let Some(line) = lines_with(&format!("\"{id}\"")).next() else { return Ok(Enrichment::default()) };
+        let line = parse(line)?;
+        if line.id != id && !line.aliases.iter().any(|alias| alias == id) {
+            return Ok(Enrichment::default());
+        }
+        let ransomware = line.ransomware;
+        Ok(Enrichment {
+            kev: line.kev.map(|added| Kev { added, due: None, ransomware }),
+            ratings: ratings(&line),
+            cwes: line.cwes,
+            summary: line.summary,
+            ..Enrichment::default()
+        })
+    }
+    fn names_ending(&self, shard: &str, name: &str) -> Result<Vec<String>, LookupError> {
+        let shard = self.shard(shard)?;
+        let ends = |package: &&String| package.rsplit([':', '/']).next() == Some(name);
+        Ok(shard.keys().filter(ends).cloned().collect())
+    }
+}
+
+/// Lines of the data (the head left out) that hold this text.
+fn lines_with(needle: &str) -> impl Iterator<Item = &'static str> {
+    let mut last = 0;
+    let starts: Vec<usize> = memmem::find_iter(DATA.as_bytes(), needle).collect();
+    starts.into_iter().filter_map(move |at| {
+        if at < last {
+            return None;
+        }
+        let start = memchr::memrchr(b'\n', DATA.as_bytes().get(..at)?)? + 1;
+        let end = memchr::memchr(b'\n', DATA.as_bytes().get(at..)?).map_or(DATA.len(), |length| at + length);
+        last = end;
+        DATA.get(start..end)
+    })
+}
+
+fn parse(line: &str) -> Result<Line, LookupError> {
+    serde_json::from_str(line)
+        .map_err(|error| LookupError::Damaged { shard: "starter".into(), what: error.to_string() })
+}
+
+fn ratings(line: &Line) -> Vec<Rating> {
+    let rating = |rating: &LineRating| Rating {
+        source: rating.source.clone(),
+        severity: rating.severity.or(rating.score.map(Severity::from_score)).unwrap_or_default(),
+        vector: rating.vector.clone(),
+        score_tenths: rating.score.map(|score| (score * 10.0).round().clamp(0.0, 100.0) as u8),
+    };
+    line.ratings.iter().map(rating).collect()
+}
+
+fn records_of(line: &Line, shard: &str) -> Vec<(String, Record)> {
+    let advisory = Advisory {
+        id: line.id.clone(),
+        source: "starter".into(),
+        aliases: line.aliases.clone(),
+        summary: line.summary.clone(),
+        ratings: ratings(line),
+        cwes: line.cwes.clone(),
+        ..Advisory::default()
+    };
+    let vulnerability = Vulnerability { id: line.id.clone(), aliases: line.aliases.clone() };
+    let affected = line.affected.iter().filter(|affected| affected.shard == shard).map(affected_of);
+    affected
+        .map(|affected| {
+            let vulnerabilities = vec![vulnerability.clone()];
+            (affected.package.clone(), Record { advisory: advisory.clone(), affected, vulnerabilities })
+        })
+        .collect()
+}
+
+fn affected_of(line: &LineAffected) -> Affected {
+    let kind = if line.semver { RangeKind::Semver } else { RangeKind::Ecosystem };
+    Affected {
+        shard: line.shard.clone(),
+        package: line.package.clone(),
+        ranges: line.ranges.iter().map(|range| Range { kind, events: events(range) }).collect(),
+        versions: line.versions.clone(),
+        ..Affected::default()
+    }
+}
+
+/// `a..b`, `..b`, `a..=b`, `a..` to events.
+fn events(range: &str) -> Vec<Event> {
+    let (from, to) = range.split_once("..").unwrap_or((range, ""));
+    let from = if from.is_empty() { "0" } else { from };
+    let mut events = vec![Event::Introduced(from.to_owned())];
+    match to.strip_prefix('=') {
+        Some(last) => events.push(Event::LastAffected(last.to_owned())),
+        None if to.is_empty() => {}
+        None => events.push(Event::Fixed(to.to_owned())),
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seaworthy_types::{distribution, ecosystem, is_bulletin, is_cve};
+
+    #[test]
+    fn every_line_is_sound() {
+        let starter = Starter::new();
+        assert!(starter.as_of().is_some());
+        let lines: Vec<Line> =
+            DATA.lines().skip(1).map(|line| parse(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
+        assert!(lines.windows(2).all(|pair| pair[0].id < pair[1].id), "sorted by id, each id once");
+        for line in &lines {
+            assert!(line.aliases.is_sorted() && !line.affected.is_empty(), "{}", line.id);
+            assert!(line.aliases.iter().all(|id| !is_cve(id) && !is_bulletin(id)), "{}", line.id);
+            assert!(!line.ratings.is_empty() && !line.summary.is_empty(), "{}", line.id);
+            for affected in &line.affected {
+                let shard = affected.shard.as_str();
+                let known = ecosystem::by_id(shard).is_some() || distribution::of_shard(shard).is_some();
+                assert!(known, "{}: no shard {shard}", line.id);
+                assert!(!affected.ranges.is_empty() || !affected.versions.is_empty(), "{}", line.id);
+                assert!(affected.ranges.iter().all(|range| range.contains("..")), "{}", line.id);
+                if let Some(record) = ecosystem::by_id(shard) {
+                    assert_eq!((record.normalise)(&affected.package), affected.package, "{}", line.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn finds_log4shell() {
+        let starter = Starter::new();
+        let name = "org.apache.logging.log4j:log4j-core";
+        let records = starter.records("maven", name).expect("records");
+        let shell = records.iter().find(|record| record.advisory.id == "CVE-2021-44228").expect("Log4Shell");
+        assert_eq!(shell.affected.ranges.len(), 3);
+        assert_eq!(shell.affected.ranges[0].events[1], Event::Fixed("2.3.1".into()));
+        assert_eq!(shell.advisory.ratings[0].severity, Severity::Critical);
+        assert_eq!(shell.vulnerabilities[0].aliases, ["GHSA-jfh8-c2jp-5v3q"]);
+        assert_eq!(starter.names_ending("maven", "log4j-core").expect("names"), [name]);
+        let enrichment = starter.enrichment("GHSA-jfh8-c2jp-5v3q").expect("enrichment");
+        assert_eq!(enrichment.kev.map(|kev| kev.added.to_string()).as_deref(), Some("2021-12-10"));
+        let source = starter.source("maven").expect("source");
+        assert_eq!(source.completeness, Completeness::Starter);
+        assert_eq!(starter.source("no-such-shard"), None);
+        assert!(starter.records("npm", "no-such-package").expect("records").is_empty());
+        assert_eq!(starter.enrichment("CVE-1").expect("enrichment"), Enrichment::default());
+    }
+
+    #[test]
+    fn ranges_are_read() {
+        let text = |range| format!("{:?}", events(range));
+        assert_eq!(text("..2"), "[Introduced(\"0\"), Fixed(\"2\")]");
+        assert_eq!(text("1..=2"), "[Introduced(\"1\"), LastAffected(\"2\")]");
+        assert_eq!(text("1.."), "[Introduced(\"1\")]");
+    }
+}
