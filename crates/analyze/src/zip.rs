@@ -358,3 +358,76 @@ impl Inflater {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JAR: &[u8] = include_bytes!("../cases/java-archive/normal-nested/input/srv/shop.jar");
+    const WIDE: &[u8] = include_bytes!("../cases/java-archive/normal-zip64/input/opt/wide-1.0.jar");
+
+    /// Every entry's content, or why not.
+    fn all(bytes: &[u8]) -> Result<Vec<(String, Result<Vec<u8>, String>)>, Error> {
+        let archive = Archive::open(Content::Whole(bytes), 1 << 20)?;
+        let mut inflater = Inflater::new(1 << 20);
+        let read = |entry: Entry<'_>| {
+            let content = archive.read(&entry, 1 << 16, &mut inflater);
+            let content = content.map(Cow::into_owned).map_err(|error| error.to_string());
+            (String::from_utf8_lossy(entry.name).into_owned(), content)
+        };
+        Ok(archive.entries().map(read).collect())
+    }
+
+    #[test]
+    fn something_before_and_a_comment_behind_do_not_matter() {
+        let read = all(JAR).expect("archive");
+        assert!(read.len() > 4 && read.iter().all(|(_, content)| content.is_ok()), "{read:?}");
+        let manifest = read.iter().find(|(name, _)| name == "META-INF/MANIFEST.MF").expect("manifest");
+        assert!(manifest.1.as_ref().expect("content").starts_with(b"Manifest-Version: 1.0"));
+        for before in [1, 100, 5_000] {
+            let moved = [vec![b'#'; before], JAR.to_vec()].concat();
+            assert_eq!(all(&moved).expect("archive"), read, "{before} bytes before");
+            let moved = [vec![b'#'; before], WIDE.to_vec()].concat();
+            assert_eq!(all(&moved).expect("zip64 archive"), all(WIDE).expect("zip64 archive"));
+        }
+        // Bytes behind that no comment length covers, with the mark of an end record among them.
+        let behind = [JAR, b"PK\x05\x06 and more"].concat();
+        assert_eq!(all(&behind).expect("archive"), read);
+    }
+
+    #[test]
+    fn limits_hold() {
+        let archive = Archive::open(Content::Whole(JAR), 0).expect("nothing is copied");
+        let entry = archive.entries().find(|entry| entry.name.ends_with(b"MANIFEST.MF")).expect("manifest");
+        let size = entry.size;
+        let read = |bytes_max: u64, budget: u64| {
+            archive
+                .read_start(&entry, bytes_max, &mut Inflater::new(budget))
+                .map(|(b, all)| (b.len() as u64, all))
+        };
+        assert_eq!(read(size, size).expect("exactly"), (size, true));
+        assert_eq!(read(size - 1, 1 << 20).expect("start"), (size - 1, false));
+        assert_eq!(read(1 << 20, size - 1).expect("start"), (size - 1, false));
+        assert!(read(1 << 20, 0).is_err());
+        let lying = Entry { size: 3, ..entry };
+        let whole = archive.read(&lying, 1 << 20, &mut Inflater::new(1 << 20)).expect("declared size lies");
+        assert_eq!(whole.len() as u64, size);
+    }
+
+    #[test]
+    fn any_cut_and_any_flip_is_survived() {
+        for sound in [JAR, WIDE] {
+            for end in 0..sound.len() {
+                let _ = all(&sound[..end]);
+            }
+            let mut bytes = sound.to_vec();
+            for at in 0..bytes.len() {
+                for mask in [0xff, 0x01, 0x80] {
+                    bytes[at] ^= mask;
+                    let _ = all(&bytes);
+                    bytes[at] ^= mask;
+                }
+            }
+        }
+    }
+}

@@ -140,3 +140,66 @@ fn package_of(pom: &Pom) -> Package {
     file.clone_into(&mut package.evidence);
     package
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seaworthy_image::{Content, ReadAt};
+    use seaworthy_types::Limits;
+
+    const JAR: &[u8] = include_bytes!("../../../cases/java-archive/normal-nested/input/srv/shop.jar");
+
+    struct Large<'a>(&'a [u8]);
+
+    impl ReadAt for Large<'_> {
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let start = (offset as usize).min(self.0.len());
+            let count = buffer.len().min(self.0.len() - start);
+            buffer[..count].copy_from_slice(&self.0[start..start + count]);
+            Ok(count)
+        }
+        fn len(&self) -> u64 {
+            self.0.len() as u64
+        }
+    }
+
+    fn read(content: Content<'_>, limits: &Limits) -> (Vec<ArchiveFact>, Vec<Note>) {
+        let file = File { path: "srv/shop.jar", content, mode: 0, limits };
+        let mut facts = Facts::new(&ABOUT, "srv/shop.jar", limits);
+        CATALOGUER.read(&file, &mut facts);
+        let (bytes, notes) = facts.finish();
+        (bytes.iter().map(|bytes| postcard::from_bytes(bytes).expect("own fact")).collect(), notes)
+    }
+
+    #[test]
+    fn stored_archives_too_large_to_copy_are_read_in_place() {
+        let whole = read(Content::Whole(JAR), &Limits::default());
+        // So little that no nested archive fits a buffer, but their directories do.
+        let limits = Limits { record_bytes_max: 600, ..Limits::default() };
+        let small = read(Content::Large(&Large(JAR)), &limits);
+        assert_eq!(whole.1, []);
+        assert_eq!(small, whole);
+    }
+
+    #[test]
+    fn entries_are_bounded_over_all_archives() {
+        let limits = Limits { archive_entries_max: 5, ..Limits::default() };
+        let (facts, notes) = read(Content::Whole(JAR), &limits);
+        assert!(!facts.is_empty());
+        assert!(notes.iter().any(|note| note.code == "archive-too-many-entries"), "{notes:?}");
+    }
+
+    #[test]
+    fn any_cut_and_any_flip_is_survived() {
+        let limits = Limits::default();
+        let mut bytes = JAR.to_vec();
+        for at in 0..bytes.len() {
+            bytes[at] ^= 0xff;
+            let changed = read(Content::Whole(&bytes), &limits);
+            assert!(!changed.0.is_empty() || !changed.1.is_empty(), "silence with byte {at} changed");
+            bytes[at] ^= 0xff;
+            let cut = read(Content::Whole(&bytes[..at]), &limits);
+            assert!(!cut.0.is_empty() || !cut.1.is_empty(), "silence when cut at {at}");
+        }
+    }
+}
