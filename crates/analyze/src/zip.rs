@@ -366,8 +366,10 @@ mod tests {
     const JAR: &[u8] = include_bytes!("../cases/java-archive/normal-nested/input/srv/shop.jar");
     const WIDE: &[u8] = include_bytes!("../cases/java-archive/normal-zip64/input/opt/wide-1.0.jar");
 
+    type Named = (String, Result<Vec<u8>, String>);
+
     /// Every entry's content, or why not.
-    fn all(bytes: &[u8]) -> Result<Vec<(String, Result<Vec<u8>, String>)>, Error> {
+    fn all(bytes: &[u8]) -> Result<Vec<Named>, Error> {
         let archive = Archive::open(Content::Whole(bytes), 1 << 20)?;
         let mut inflater = Inflater::new(1 << 20);
         let read = |entry: Entry<'_>| {

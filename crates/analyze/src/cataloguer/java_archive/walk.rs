@@ -193,16 +193,16 @@ impl Walk<'_, '_> {
             return self.facts.gap("archive-too-deep", detail);
         }
         let path = if inner.is_empty() { name.to_string() } else { format!("{inner}!/{name}") };
-        // All buffers on the way down share one limit.
+        // All buffers on the way down share one limit; what lies in memory is not copied.
         let buffer_bytes_max = self.limits.record_bytes_max >> depth.min(8);
-        match archive.window(entry) {
-            Ok(Some((start, length))) if length > buffer_bytes_max => {
-                let window = Window { content: archive.content(), start, length };
-                return self.archive(Content::Large(&window), &path, &path, depth + 1);
-            }
-            _ => {}
+        let window = archive.window(entry).ok().flatten();
+        let in_memory = window.is_some() && matches!(archive.content(), Content::Whole(_));
+        if let Some((start, length)) = window.filter(|(_, length)| !in_memory && *length > buffer_bytes_max) {
+            let window = Window { content: archive.content(), start, length };
+            return self.archive(Content::Large(&window), &path, &path, depth + 1);
         }
-        match archive.read(entry, buffer_bytes_max, &mut self.inflater) {
+        let bytes_max = if in_memory { u64::MAX } else { buffer_bytes_max };
+        match archive.read(entry, bytes_max, &mut self.inflater) {
             Ok(bytes) if !bytes.starts_with(b"PK") && !super::is_surely_java(&name) => {}
             Ok(bytes) if bytes.is_empty() => {
                 self.facts.info("archive-empty", format!("{}the file is empty", lead(inner, &name)));
