@@ -189,6 +189,36 @@ mod tests {
         assert!(notes.iter().any(|note| note.code == "archive-too-many-entries"), "{notes:?}");
     }
 
+    /// An archive of `count` stored entries, each named as an archive and holding text.
+    fn of_broken_archives(count: u32) -> Vec<u8> {
+        let (mut local, mut directory) = (Vec::new(), Vec::new());
+        for index in 0..count {
+            let name = format!("{index:04}.jar");
+            let offset = local.len() as u32;
+            local.extend(b"PK\x03\x04\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0\x04\0\0\0\x08\0\0\0");
+            local.extend(name.bytes().chain(*b"text"));
+            directory.extend(b"PK\x01\x02\x0a\0\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0\x04\0\0\0\x08\0");
+            directory.extend([0; 12]);
+            directory.extend(offset.to_le_bytes());
+            directory.extend(name.bytes());
+        }
+        let (start, size) = (local.len() as u32, directory.len() as u32);
+        let mut end = b"PK\x05\x06\0\0\0\0".to_vec();
+        end.extend([(count as u16).to_le_bytes(); 2].concat());
+        end.extend([size.to_le_bytes(), start.to_le_bytes()].concat());
+        end.extend([0; 2]);
+        [local, directory, end].concat()
+    }
+
+    #[test]
+    fn notes_are_bounded_and_say_so() {
+        let (facts, notes) = read(Content::Whole(&of_broken_archives(3)), &Limits::default());
+        assert_eq!((facts.len(), notes.len()), (1, 3), "{notes:?}");
+        let (_, notes) = read(Content::Whole(&of_broken_archives(5_000)), &Limits::default());
+        assert_eq!(notes.len(), 200);
+        assert_eq!(notes.last().map(|note| note.code.as_str()), Some("archive-too-many-notes"));
+    }
+
     #[test]
     fn any_cut_and_any_flip_is_survived() {
         let limits = Limits::default();

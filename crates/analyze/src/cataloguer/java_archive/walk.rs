@@ -10,7 +10,7 @@ use super::{is_archive_name, manifest, pom};
 use crate::cataloguer::{Facts, File};
 use crate::zip::{Archive, Entry, Error, Inflater};
 use seaworthy_image::{Content, ReadAt};
-use seaworthy_types::Limits;
+use seaworthy_types::{Grade, Limits};
 use sha1::{Digest, Sha1};
 use std::io;
 
@@ -20,6 +20,8 @@ const PROPERTIES_BYTES_MAX: u64 = 64 << 10;
 const POM_BYTES_MAX: u64 = 1 << 20;
 /// Coordinates of one archive.
 const POMS_MAX: usize = 20_000;
+/// Notes about one outermost archive; more say nothing new and may be an attack on memory.
+const REMARKS_MAX: u32 = 200;
 /// Piece in which a large archive is hashed.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -38,6 +40,7 @@ struct Walk<'w, 'f> {
     inflater: Inflater,
     entries_left: u64,
     hash_bytes_left: u64,
+    remarks_left: u32,
 }
 
 /// Reads the archive `file` and all within it.
@@ -50,9 +53,10 @@ pub fn read(file: &File<'_>, facts: &mut Facts<'_>) {
         inflater: Inflater::new(budget),
         entries_left: file.limits.archive_entries_max,
         hash_bytes_left: budget,
+        remarks_left: REMARKS_MAX,
     };
     if file.content.is_empty() {
-        walk.facts.info("archive-empty", "the file is empty");
+        walk.remark(Grade::Info, "archive-empty", "the file is empty".into());
         return;
     }
     walk.archive(file.content, "", file.path, 0);
@@ -71,7 +75,7 @@ impl Walk<'_, '_> {
         for entry in archive.entries() {
             if self.entries_left == 0 {
                 let detail = format!("{}more entries than the limit for archives allows", lead(inner, ""));
-                self.facts.gap("archive-too-many-entries", detail);
+                self.remark(Grade::Gap, "archive-too-many-entries", detail);
                 break;
             }
             self.entries_left -= 1;
@@ -85,7 +89,7 @@ impl Walk<'_, '_> {
         if self.entries_left > 0 && count & 0xffff != archive.entries_declared & 0xffff {
             let declared = archive.entries_declared;
             let detail = format!("{}{count} entries instead of {declared} can be read", lead(inner, ""));
-            self.facts.gap("archive-directory-damaged", detail);
+            self.remark(Grade::Gap, "archive-directory-damaged", detail);
         }
         let mut fact =
             ArchiveFact { inner: inner.to_owned(), prefixes: prefixes.top(), ..ArchiveFact::default() };
@@ -125,7 +129,7 @@ impl Walk<'_, '_> {
                             Some(pom) => fact.poms.push(pom),
                             None => {
                                 let detail = format!("{}it holds no coordinates", lead(&fact.inner, &path));
-                                self.facts.info("pom-without-coordinates", detail);
+                                self.remark(Grade::Info, "pom-without-coordinates", detail);
                             }
                         }
                     }
@@ -134,7 +138,7 @@ impl Walk<'_, '_> {
                 Kind::Nested => self.nested(archive, entry, &fact.inner, depth),
                 Kind::Properties => {
                     let detail = format!("{}more than {POMS_MAX} coordinates", lead(&fact.inner, ""));
-                    self.facts.gap("archive-too-many-entries", detail);
+                    self.remark(Grade::Gap, "archive-too-many-entries", detail);
                     break;
                 }
             }
@@ -190,7 +194,7 @@ impl Walk<'_, '_> {
                 lead(inner, &name),
                 self.limits.nesting_max
             );
-            return self.facts.gap("archive-too-deep", detail);
+            return self.remark(Grade::Gap, "archive-too-deep", detail);
         }
         let path = if inner.is_empty() { name.to_string() } else { format!("{inner}!/{name}") };
         // All buffers on the way down share one limit; what lies in memory is not copied.
@@ -205,7 +209,7 @@ impl Walk<'_, '_> {
         match archive.read(entry, bytes_max, &mut self.inflater) {
             Ok(bytes) if !bytes.starts_with(b"PK") && !super::is_surely_java(&name) => {}
             Ok(bytes) if bytes.is_empty() => {
-                self.facts.info("archive-empty", format!("{}the file is empty", lead(inner, &name)));
+                self.remark(Grade::Info, "archive-empty", format!("{}the file is empty", lead(inner, &name)));
             }
             Ok(bytes) => self.archive(Content::Whole(&bytes), &path, &path, depth + 1),
             Err(error) => self.gap("archive-unreadable", &path, "", &error),
@@ -242,8 +246,22 @@ impl Walk<'_, '_> {
         })
     }
 
+    fn remark(&mut self, grade: Grade, code: &str, detail: String) {
+        match (self.remarks_left, grade) {
+            (0, _) => return,
+            (1, _) => {
+                let detail =
+                    format!("more than {REMARKS_MAX} things are odd in it; the others are not listed");
+                self.facts.gap("archive-too-many-notes", detail);
+            }
+            (_, Grade::Gap) => self.facts.gap(code, detail),
+            (_, Grade::Info) => self.facts.info(code, detail),
+        }
+        self.remarks_left -= 1;
+    }
+
     fn gap(&mut self, code: &str, inner: &str, entry: &str, error: &Error) {
-        self.facts.gap(code, format!("{}{error}", lead(inner, entry)));
+        self.remark(Grade::Gap, code, format!("{}{error}", lead(inner, entry)));
     }
 }
 
