@@ -16,6 +16,7 @@ pub mod read;
 pub mod sbom;
 pub mod table;
 pub(crate) mod third_party;
+mod zip;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};

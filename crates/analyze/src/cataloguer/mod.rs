@@ -13,6 +13,7 @@ pub mod apk;
 pub mod dotnet_deps;
 pub mod dpkg;
 pub mod go_binary;
+pub mod java_archive;
 pub mod node_package;
 pub mod os_release;
 pub mod php_composer_installed;
@@ -27,6 +28,7 @@ pub const ALL: &[&dyn Cataloguer] = &[
     dotnet_deps::CATALOGUER,
     dpkg::CATALOGUER,
     go_binary::CATALOGUER,
+    java_archive::CATALOGUER,
     node_package::CATALOGUER,
     os_release::CATALOGUER,
     php_composer_installed::CATALOGUER,
