@@ -30,7 +30,8 @@ pub(super) fn record(path: &str, bytes: &[u8], tally: &mut Tally) -> Option<Advi
     let id = record.id.trim().to_owned();
     let plain = |c: char| !c.is_whitespace() && !c.is_control();
     if id.is_empty() || id.len() > text::NAME_BYTES_MAX || !id.chars().all(plain) {
-        tally.gap("broken-record", path, || "the record has no usable `id`".into());
+        let subject = if id.is_empty() { path } else { id.as_str() };
+        tally.gap("broken-record", subject, || "the record has no usable `id`".into());
         return None;
     }
     if json::odd_take() > 0 {
