@@ -3,8 +3,8 @@
 pub mod build;
 pub mod database;
 pub mod feed;
-mod intake;
 pub mod install;
+mod intake;
 mod lookup;
 mod starter;
 

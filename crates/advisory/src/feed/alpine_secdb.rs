@@ -42,9 +42,8 @@ impl Feed for AlpineSecdb {
     fn addresses(&self) -> Vec<Address> {
         let numbered = distribution::alpine::DISTRIBUTION.end_of_life.iter();
         let branches = numbered.map(|(release, _)| format!("v{release}")).chain(["edge".to_owned()]);
-        let files = branches.flat_map(|branch| {
-            ["main", "community"].map(|repository| format!("{branch}/{repository}.json"))
-        });
+        let files = branches
+            .flat_map(|branch| ["main", "community"].map(|repository| format!("{branch}/{repository}.json")));
         files
             .map(|file| Address { url: format!("{ROOT}/{file}"), path: format!("alpine-secdb/{file}") })
             .collect()
@@ -144,11 +143,14 @@ fn of_package(package: &Fixes, shard: &str, sink: &mut dyn Sink, tally: &mut Tal
 /// are aliases only where there is one CVE id, and bulletins (XSA) never are.
 fn ids(entry: &str) -> Vec<(String, Vec<String>)> {
     let looks = |word: &&str| {
-        let start = word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.contains('-');
-        start && word.bytes().any(|b| b.is_ascii_digit())
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        let start = word.starts_with(|c: char| c.is_ascii_alphabetic());
+        start && (digits >= 4 || (digits > 0 && word.contains('-')))
     };
+    // `CVE 2025-48379`
+    let entry = text::clip(entry, text::NAME_BYTES_MAX).replace("CVE ", "CVE-");
     let mut words: Vec<String> = Vec::new();
-    let split = text::clip(entry, text::NAME_BYTES_MAX).split([' ', ',', ';', '(', ')', '\t']);
+    let split = entry.split([' ', ',', ';', '(', ')', '\t']);
     split.filter(looks).for_each(|word| text::add(&mut words, word));
     let (cves, others): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| is_cve(word));
     match cves.as_slice() {
@@ -165,8 +167,7 @@ fn ids(entry: &str) -> Vec<(String, Vec<String>)> {
 }
 
 fn advisory(name: &str, version: &str, shard: &str, id: String, aliases: Vec<String>) -> Advisory {
-    let mut affected =
-        Affected { shard: shard.to_owned(), package: name.to_owned(), ..Affected::default() };
+    let mut affected = Affected { shard: shard.to_owned(), package: name.to_owned(), ..Affected::default() };
     if version == "0" {
         affected.status = Status::NotAffected;
         affected.status_reason = "Alpine was never affected".into();
@@ -178,7 +179,14 @@ fn advisory(name: &str, version: &str, shard: &str, id: String, aliases: Vec<Str
         }];
     }
     let references = vec![format!("https://security.alpinelinux.org/vuln/{id}")];
-    Advisory { id, source: "alpine".into(), aliases, references, affected: vec![affected], ..Advisory::default() }
+    Advisory {
+        id,
+        source: "alpine".into(),
+        aliases,
+        references,
+        affected: vec![affected],
+        ..Advisory::default()
+    }
 }
 
 #[cfg(test)]
@@ -195,6 +203,8 @@ mod tests {
             ("CVE-2021-1234 GHSA-aaaa-bbbb-2222", "CVE-2021-1234 GHSA-aaaa-bbbb-2222"),
             ("CVE-????-????? TS-2022-001", "TS-2022-001"),
             ("XSA-123", "XSA-123"),
+            ("CVE 2025-48379", "CVE-2025-48379"),
+            ("VSV00019", "VSV00019"),
             ("ELEMENTSEC-2022-1, GHSA-aaaa-bbbb-2222", "ELEMENTSEC-2022-1 GHSA-aaaa-bbbb-2222"),
             ("", ""),
             ("none", ""),
@@ -208,7 +218,9 @@ mod tests {
     #[test]
     fn paths() {
         assert_eq!(FEED.claims("alpine-secdb/v3.20/main.json").as_deref(), Some("v3.20/main"));
-        for none in ["alpine-secdb/branch-points.json", "alpine-secdb/v3.20/x/main.json", "alpine-secdb/x/main.json"] {
+        for none in
+            ["alpine-secdb/branch-points.json", "alpine-secdb/v3.20/x/main.json", "alpine-secdb/x/main.json"]
+        {
             assert_eq!(FEED.claims(none), None);
         }
         assert!(FEED.addresses().iter().all(|address| FEED.claims(&address.path).is_some()));

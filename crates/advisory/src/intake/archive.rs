@@ -65,7 +65,10 @@ fn read_single<T>(
         return Err(FeedError::Format { feed, why: format!("one record has {length} bytes") });
     }
     let mut bytes = Vec::new();
-    input.take(DOCUMENT_BYTES_MAX).read_to_end(&mut bytes).map_err(|source| FeedError::Io { feed, source })?;
+    input
+        .take(DOCUMENT_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|source| FeedError::Io { feed, source })?;
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(FeedError::Format { feed, why: "neither a zip archive nor a JSON object".into() });
     }

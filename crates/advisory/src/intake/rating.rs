@@ -61,7 +61,8 @@ fn base_of(vector: &str) -> String {
         Some("CVSS:4.") => V4,
         _ => V2,
     };
-    let base = |part: &&str| part.split_once(':').is_some_and(|(name, _)| name == "CVSS" || kept.contains(&name));
+    let base =
+        |part: &&str| part.split_once(':').is_some_and(|(name, _)| name == "CVSS" || kept.contains(&name));
     vector.split('/').filter(base).collect::<Vec<_>>().join("/")
 }
 
@@ -88,7 +89,9 @@ mod tests {
     #[test]
     fn refuses_what_is_no_vector() {
         let long = format!("CVSS:3.1/{}", "AV:N/".repeat(10_000));
-        for bad in ["", "low", "CVSS:3.1", "CVSS:3.1/AV:Q", "CVSS:9.9/AV:N/AC:L", "AV:N", "CVSS:3.é/AV:N", &long] {
+        for bad in
+            ["", "low", "CVSS:3.1", "CVSS:3.1/AV:Q", "CVSS:9.9/AV:N/AC:L", "AV:N", "CVSS:3.é/AV:N", &long]
+        {
             assert_eq!(from_vector("x", bad), None, "{bad}");
         }
     }

@@ -6,8 +6,8 @@ use crate::intake::range::{self, RawEvent, RawKind, Trouble};
 use crate::intake::tally::Tally;
 use crate::intake::{json, rating, text};
 use seaworthy_types::{
-    Advisory, Affected, Event, Range, RangeKind, Rating, Severity, Status, Timestamp, distribution, ecosystem,
-    is_bulletin, is_cve,
+    Advisory, Affected, Event, Grade, Range, RangeKind, Rating, Severity, Status, Timestamp, distribution,
+    ecosystem, is_bulletin, is_cve,
 };
 use seaworthy_version::Scheme;
 use std::collections::HashMap;
@@ -48,7 +48,8 @@ fn advisory(id: String, record: schema::Record, tally: &mut Tally) -> Option<Adv
         context.tally.info("no-packages", &id, || "no package of the record can be matched".into());
         return None;
     }
-    let ratings = ratings(label, &record.severity.0, &record.database_specific.0, &record.summary, &mut context);
+    let ratings =
+        ratings(label, &record.severity.0, &record.database_specific.0, &record.summary, &mut context);
     let mut cwes: Vec<String> =
         record.database_specific.0.cwe_ids.0.iter().filter_map(|cwe| text::cwe(cwe)).collect();
     cwes.extend(text::cwe(&record.database_specific.0.curl_cwe.0.id));
@@ -145,7 +146,12 @@ fn ratings(
     let mut ratings = scored(label, scores, word, context);
     for score in [extra.cvss_v3_score.0, extra.cvss_v2_score.0].into_iter().flatten() {
         if ratings.is_empty() && score > 0.0 {
-            ratings.extend(rating::published(label.ratings, "", Some(score), word.map_or("", Severity::word)));
+            ratings.extend(rating::published(
+                label.ratings,
+                "",
+                Some(score),
+                word.map_or("", Severity::word),
+            ));
         }
     }
     if let Some(word) = word
@@ -237,6 +243,12 @@ fn place(name: &str, context: &mut Context<'_>) -> Option<Place> {
         let record = ecosystem::by_id(distribution.ecosystem)?;
         let scheme = seaworthy_version::by_name(record.scheme);
         return Some(Place { shard, scheme, normalise: record.normalise, distribution: Some(distribution) });
+    }
+    if distribution::by_osv(base).is_some() && !name.contains(':') {
+        context.tally.gap("unknown-release", name, || {
+            format!("packages of no release in particular, first in {}", context.id)
+        });
+        return None;
     }
     if distribution::by_osv(base).is_some() || label::NO_IMAGE_PACKAGES.contains(&base) {
         context.tally.info("other-channel", name, || {
@@ -379,12 +391,13 @@ fn read_ranges(
 
 fn note_troubles(troubles: &[Trouble], context: &mut Context<'_>) {
     for trouble in troubles {
-        let code = match trouble {
-            Trouble::CommitHash => "git-hash-in-range",
-            Trouble::Unreadable => "odd-version",
-            _ => "range-repaired",
+        let (grade, code) = match trouble {
+            Trouble::CommitHash => (Grade::Info, "git-hash-in-range"),
+            Trouble::Unreadable => (Grade::Info, "odd-version"),
+            Trouble::Inverted | Trouble::TooLong => (Grade::Gap, "range-refused"),
+            _ => (Grade::Info, "range-repaired"),
         };
-        context.tally.info(code, context.id, || trouble.sentence().into());
+        context.tally.add(grade, code, context.id, || trouble.sentence().into());
     }
 }
 
@@ -453,7 +466,8 @@ fn conditions(module: &str, ranges: &[Range], context: &Context<'_>) -> Vec<(Str
 /// Words such as `nodejs:18` in a title.
 fn modules(title: &str) -> Vec<String> {
     let part = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'))
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'))
     };
     let mut found = Vec::new();
     for word in text::clip(title, text::SUMMARY_BYTES_MAX).split_whitespace() {

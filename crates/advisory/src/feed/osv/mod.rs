@@ -1,7 +1,7 @@
 //! OSV: <https://ossf.github.io/osv-schema/> (1.7), as zip archives per ecosystem, single records or
 //! folders of them. Git ranges are not kept: packages of an image carry versions, not commits.
-//! Channels that need a contract (Ubuntu Pro, Red Hat's extended streams) are left out and counted,
-//! so that their fixes never stand for the free channel.
+//! Channels that need a contract never stand for the free one: Ubuntu Pro goes to shards of its own
+//! (`ubuntu:pro-18.04`), Red Hat's extended streams and the like are left out and counted.
 
 mod convert;
 mod label;
