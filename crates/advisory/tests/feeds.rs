@@ -204,13 +204,19 @@ fn open(path: &Path) -> Box<dyn ReadSeek> {
     Box::new(BufReader::new(file))
 }
 
+#[derive(serde::Deserialize)]
+struct OnlyId {
+    id: String,
+}
+
 /// Ids of the records in an archive.
 fn ids(path: &Path) -> BTreeSet<String> {
     let mut archive = zip::ZipArchive::new(File::open(path).expect("file")).expect("archive");
     let mut ids = BTreeSet::new();
     for index in 0..archive.len() {
-        let value: Value = serde_json::from_reader(archive.by_index(index).expect("entry")).expect("JSON");
-        ids.insert(value["id"].as_str().expect("id").to_owned());
+        let mut bytes = Vec::new();
+        archive.by_index(index).expect("entry").read_to_end(&mut bytes).expect("bytes");
+        ids.insert(serde_json::from_slice::<OnlyId>(&bytes).expect("JSON").id);
     }
     ids
 }
@@ -250,6 +256,11 @@ fn snapshot_osv() {
         let silent: Vec<&String> = ids.iter().filter(|id| !given.contains(id.as_str())).collect();
         assert!(silent.is_empty(), "{}: {silent:?}", path.display());
         collected.advisories.iter().for_each(check_ranges);
+        let mut again = Collected::default();
+        if ids.len() < 2_000 {
+            feed("osv").read("", &mut *open(path), &mut again).expect("archive");
+            assert!(again.advisories == collected.advisories && again.notes == collected.notes);
+        }
         total += ids.len();
         print_notes(path, &collected);
     }
@@ -341,4 +352,75 @@ fn samples() {
     {
         assert!(shards.contains(shard), "{shard} in {shards:?}");
     }
+}
+
+/// Counts only: what a feed costs by itself.
+#[derive(Default)]
+struct Counting(u64);
+
+impl Sink for Counting {
+    fn advisory(&mut self, advisory: Advisory) {
+        self.0 += 1;
+        std::hint::black_box(advisory);
+    }
+    fn enrichment(&mut self, _: &str, enrichment: Enrichment) {
+        self.0 += 1;
+        std::hint::black_box(enrichment);
+    }
+    fn note(&mut self, _: Note) {}
+}
+
+/// `RAYON_NUM_THREADS=1 cargo test --release -p seaworthy-advisory --test feeds -- --ignored --nocapture speed`
+#[test]
+#[ignore = "a measurement, not a check"]
+fn speed() {
+    let Some(root) = snapshot() else { return };
+    let mut paths = Vec::new();
+    files(&root, &mut paths);
+    let mut times: BTreeMap<&str, (f64, u64)> = BTreeMap::new();
+    for path in &paths {
+        let relative = path.strip_prefix(&root).expect("below").to_string_lossy().into_owned();
+        for feed in feed::ALL.iter().filter(|feed| feed.claims(&relative).is_some()) {
+            let mut input = open(path);
+            let mut counting = Counting::default();
+            let start = std::time::Instant::now();
+            feed.read("", &mut *input, &mut counting).expect(&relative);
+            let spent = start.elapsed().as_secs_f64();
+            let name = if feed.about().name == "osv" { relative.as_str() } else { feed.about().name };
+            let name: &'static str = String::leak(name.to_owned());
+            let entry = times.entry(name).or_default();
+            entry.0 += spent;
+            entry.1 += counting.0;
+        }
+    }
+    for (name, (seconds, records)) in &times {
+        println!("{seconds:7.3} s {records:8} records {name}");
+    }
+    // The live tracker has some 100 MB; this text has as many, of the same shape.
+    let mut text = String::from("{");
+    for package in 0..4_000 {
+        text.push_str(&format!("{}\"package-{package}\":{{", if package > 0 { "," } else { "" }));
+        for cve in 0..25 {
+            let comma = if cve > 0 { "," } else { "" };
+            text.push_str(&format!(
+                r#"{comma}"CVE-2024-{:05}":{{"scope":"remote","debianbug":555217,"description":"{}","releases":{{"#,
+                package * 25 + cve,
+                "An issue was discovered. ".repeat(8)
+            ));
+            for (at, release) in ["bookworm", "bullseye", "forky", "sid", "trixie"].iter().enumerate() {
+                let comma = if at > 0 { "," } else { "" };
+                text.push_str(&format!(
+                    r#"{comma}"{release}":{{"status":"resolved","repositories":{{"{release}":"1.7.1-3","{release}-security":"1.7.1-3"}},"fixed_version":"1.6.0.2-1","urgency":"not yet assigned"}}"#
+                ));
+            }
+            text.push_str("}}");
+        }
+        text.push('}');
+    }
+    text.push('}');
+    let size = text.len() >> 20;
+    let mut counting = Counting::default();
+    let start = std::time::Instant::now();
+    feed("debian-tracker").read("", &mut Cursor::new(text.into_bytes()), &mut counting).expect("tracker");
+    println!("{:7.3} s {:8} records debian-tracker, {size} MiB", start.elapsed().as_secs_f64(), counting.0);
 }
