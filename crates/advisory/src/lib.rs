@@ -3,6 +3,7 @@
 pub mod build;
 pub mod database;
 pub mod feed;
+pub mod import;
 pub mod install;
 mod intake;
 mod lookup;
@@ -50,4 +51,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// No feed claims any of the files, or none held a record.
+    #[error("there is nothing to import: no file that a feed knows and that holds a record")]
+    NothingToImport,
 }

@@ -409,24 +409,73 @@ fn facts_by_unit<'a>(
     by_unit
 }
 
-/// A note about a file that an upper layer removed or replaced says nothing of the target.
-fn notes_that_matter<'a>(
-    layer: &'a LayerFacts,
-    squash: &Squash,
-    index: u32,
-) -> impl Iterator<Item = Note> + use<'a> {
-    let key = |note: &Note| path_key(note.subject.split("!/").next().unwrap_or(&note.subject));
+/// A note about a file that an upper layer removed or replaced says nothing of the target; one about
+/// anything else (a folder, the layer as a whole) stays.
+fn notes_that_matter(layer: &LayerFacts, squash: &Squash, index: u32) -> Vec<Note> {
+    let subject = |note: &Note| path_key(note.subject.split("!/").next().unwrap_or(&note.subject));
+    let subjects: HashSet<u64, BuildHasherDefault<IdHasher>> = layer.notes.iter().map(subject).collect();
     let mut gone: HashSet<u64, BuildHasherDefault<IdHasher>> = HashSet::default();
-    if !layer.notes.is_empty() {
-        let subjects: HashSet<u64, BuildHasherDefault<IdHasher>> = layer.notes.iter().map(key).collect();
-        // A damaged table has its own note.
+    if !subjects.is_empty() {
+        // A damaged table is noted where the layers are laid over one another.
         let _ = layer.table.for_each(|_, entry| {
             let key = path_key(entry.path);
-            let visible = squash.entries.get(&key).is_some_and(|slot| slot.layer == index);
-            if !visible && subjects.contains(&key) {
+            let is_file = matches!(entry.kind, EntryKind::File | EntryKind::Hardlink);
+            let visible = || squash.entries.get(&key).is_some_and(|slot| slot.layer == index);
+            if is_file && subjects.contains(&key) && !visible() {
                 gone.insert(key);
             }
         });
     }
-    layer.notes.iter().filter(move |note| !gone.contains(&key(note))).cloned()
+    layer.notes.iter().filter(|note| !gone.contains(&subject(note))).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{Matcher, units_for};
+    use crate::table::TableBuilder;
+    use seaworthy_image::Entry;
+
+    fn layer(entries: &[(&str, EntryKind, &str)], notes: &[&str]) -> LayerFacts {
+        let mut table = TableBuilder::default();
+        for (path, kind, link) in entries {
+            table.push(&Entry { path, kind: *kind, mode: 0, uid: 0, gid: 0, size: 0, link });
+        }
+        let notes = notes.iter().map(|subject| Note::gap("lost", "unit", *subject, "")).collect();
+        let matcher = Matcher::new(units_for(Target::Image));
+        let limits = seaworthy_types::Limits::default();
+        LayerFacts {
+            table: table.finish(),
+            notes,
+            ..crate::LayerReader::new(&matcher, &limits).finish(Vec::new())
+        }
+    }
+
+    #[test]
+    fn notes_about_what_is_gone_go_and_all_others_stay() {
+        let file = EntryKind::File;
+        let folder = EntryKind::Folder;
+        let lower = layer(
+            &[
+                ("", folder, ""),
+                ("d", folder, ""),
+                ("removed", file, ""),
+                ("d/replaced", file, ""),
+                ("kept", file, ""),
+            ],
+            &["", "d", "removed", "removed!/inner", "d/replaced", "kept", "layer 0"],
+        );
+        let upper = layer(
+            &[
+                ("", folder, ""),
+                ("d", folder, ""),
+                ("removed", EntryKind::Whiteout, ""),
+                ("d/replaced", file, ""),
+            ],
+            &[],
+        );
+        let notes = assemble(&[&lower, &upper], Target::Image).notes;
+        let subjects: Vec<&str> = notes.iter().map(|note| note.subject.as_str()).collect();
+        assert_eq!(subjects, ["", "d", "kept", "layer 0"]);
+    }
 }

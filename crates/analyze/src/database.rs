@@ -4,7 +4,7 @@
 //! The formats are in `cataloguer/{dpkg,apk,rpm}`.
 
 use crate::assemble::{Builder, View};
-use crate::cataloguer::{Fact, Facts};
+use crate::cataloguer::{Fact, Facts, File};
 use crate::paths::PathList;
 use seaworthy_types::{About, Location, Note, Origin, Package, SourcePackage, distribution};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,16 @@ pub fn push_records(facts: &mut Facts<'_>, records: Vec<Record>) {
         facts.push(&DatabaseFact::Records(rest));
         rest = tail;
     }
+}
+
+/// Whether another record may be taken; notes the loss when not.
+pub fn has_room(records: &[Record], file: &File<'_>, facts: &mut Facts<'_>) -> bool {
+    let packages_max = file.limits.packages_max;
+    let room = (records.len() as u64) < packages_max;
+    if !room {
+        facts.gap("too-many-packages", format!("packages after the first {packages_max} were left out"));
+    }
+    room
 }
 
 /// All visible packages of a unit, with the layer in which each first appears.

@@ -6,10 +6,12 @@
 
 pub mod assemble;
 pub mod cataloguer;
+mod component;
 pub(crate) mod database;
-pub mod paths;
-pub mod loose;
 mod executable;
+pub mod loose;
+mod own;
+pub mod paths;
 pub mod read;
 pub mod sbom;
 pub mod table;

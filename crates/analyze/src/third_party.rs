@@ -86,8 +86,7 @@ const ADDRESSES: &[&str] = &[
 ];
 
 /// Marks in versions that belong to a repository and to no distribution.
-const MARKS: &[&str] =
-    &["nodesource", ".pgdg", "deb.sury.org", "+maria~", "~pgdg", "+0~20", "-percona", "~docker", "+bell"];
+const MARKS: &[&str] = &["nodesource", ".pgdg", "~pgdg", "deb.sury.org", "+maria~", "-percona"];
 
 /// The vendor behind a maintainer field, when it proves a vendor's own package.
 pub fn maintainer(field: &str) -> Option<String> {
@@ -111,9 +110,20 @@ pub fn version(version: &str, os: &str) -> Option<String> {
     let docker =
         || ["~debian.", "~debian-", "~ubuntu.", "~ubuntu-"].into_iter().find(|m| version.contains(m));
     // A package built for Ubuntu says nothing of the kind within Ubuntu or what derives from it.
-    let ubuntu = || (os == "debian" && version.contains("ubuntu")).then_some("ubuntu");
-    let mark = mark.or_else(docker).or_else(ubuntu)?;
+    let ubuntu = || (os == "debian" && is_of_ubuntu(version)).then_some("ubuntu");
+    // Builds of deb.sury.org: `8.2.13-1+0~20231122.30+debian12~1.gbp6f3a3c`.
+    let sury = || (version.contains("+0~20") && version.contains(".gbp")).then_some("+0~…gbp");
+    let mark = mark.or_else(docker).or_else(ubuntu).or_else(sury)?;
     Some(format!("version mark {mark}"))
+}
+
+/// `1.2-3ubuntu1`: a revision of Ubuntu, between digits.
+fn is_of_ubuntu(version: &str) -> bool {
+    version.match_indices("ubuntu").any(|(at, mark)| {
+        let (before, after) = (version.get(..at).unwrap_or_default(), version.get(at + mark.len()..));
+        before.ends_with(|c: char| c.is_ascii_digit())
+            && after.is_some_and(|after| after.starts_with(|c: char| c.is_ascii_digit()))
+    })
 }
 
 #[cfg(test)]
@@ -147,6 +157,8 @@ mod tests {
             ("78.13.0esr-1~deb10u1", "debian", false),
             ("2.38.1-5+b1", "debian", false),
             ("0+20230101-1", "debian", false),
+            ("8.2.13-1+0~20231122.30+debian12~1.gbp6f3a3c", "debian", true),
+            ("1.0+git-ubuntu-theme-1", "debian", false),
         ] {
             assert_eq!(version(text, os).is_some(), expected, "{text}");
         }

@@ -383,7 +383,9 @@ fn a_real_root_file_system() {
     println!("{} packages, {:?}, {:?}", actual.len(), outcome.value.os, outcome.notes);
 }
 
-fn walk(root: &Path, folder: &Path, each: &mut dyn FnMut(&str, EntryKind, &str, Option<&Path>)) {
+type Each<'a> = dyn FnMut(&str, EntryKind, &str, Option<&Path>) + 'a;
+
+fn walk(root: &Path, folder: &Path, each: &mut Each<'_>) {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder).expect("folder").map(|e| e.expect("entry").path()).collect();
     paths.sort();

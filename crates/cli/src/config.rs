@@ -85,7 +85,8 @@ pub fn size(text: &str) -> Result<u64> {
         'G' => 30,
         _ => bail!("`{text}` is not a size: write 160M or 1G"),
     };
-    let number: u64 = digits.trim().parse().with_context(|| format!("`{text}` is not a size: write 160M or 1G"))?;
+    let number: u64 =
+        digits.trim().parse().with_context(|| format!("`{text}` is not a size: write 160M or 1G"))?;
     number.checked_mul(1 << shift).with_context(|| format!("`{text}` is too large"))
 }
 

@@ -42,7 +42,9 @@ pub fn colours(when: Colour) -> bool {
         Colour::Never => false,
         Colour::Auto => {
             let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            io::stdout().is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            io::stdout().is_terminal()
+                && !set("NO_COLOR")
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         }
     }
 }

@@ -29,7 +29,8 @@ pub fn parse(version: &[u8]) -> Option<Semantic<'_>> {
     }
     let pre_release = match before_build {
         [] => before_build,
-        [b'-', pre_release @ ..] => identifiers(pre_release)?,
+        // Of a hyphen that introduces nothing, node-semver makes an identifier.
+        [b'-', pre_release @ ..] => identifiers(pre_release).or_else(|| identifiers(before_build))?,
         _ => identifiers(before_build)?,
     };
     Some(Semantic { core, pre_release, pre_release_rest: b"" })

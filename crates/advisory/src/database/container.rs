@@ -117,6 +117,7 @@ impl Container {
         Self::parse(bytes, kind)
     }
 
+    /// A file that lies in memory.
     #[cfg(test)]
     pub fn from_bytes(bytes: Vec<u8>, kind: Kind) -> Result<Self, OpenError> {
         Self::parse(Bytes::Owned(bytes), kind)

@@ -43,7 +43,7 @@ impl Cataloguer for Apk {
         let mut lines = text.lines().peekable();
         loop {
             while lines.next_if(|line| line.trim().is_empty()).is_some() {}
-            if lines.peek().is_none() {
+            if lines.peek().is_none() || !database::has_room(&records, file, facts) {
                 break;
             }
             let stanza = std::iter::from_fn(|| lines.next_if(|line| !line.trim().is_empty()));

@@ -64,13 +64,13 @@ impl Cataloguer for Dpkg {
         let text = String::from_utf8_lossy(&bytes);
         let name = file.path.rsplit('/').next().unwrap_or(file.path);
         if let Some(package) = name.strip_suffix(".list") {
-            read_paths(package, &text, facts, |line| Some(line));
+            read_paths(package, &text, facts, Some);
         } else if let Some(package) = name.strip_suffix(".md5sums") {
             read_paths(package, &text, facts, |line| {
                 line.split_once(char::is_whitespace).map(|(_, path)| path)
             });
         } else {
-            read_stanzas(file.path, &text, facts);
+            read_stanzas(file, &text, facts);
         }
     }
 
@@ -154,19 +154,22 @@ fn read_paths<'t>(
     facts.push(&DatabaseFact::Files { package, paths: paths.finish() });
 }
 
-fn read_stanzas(path: &str, text: &str, facts: &mut Facts<'_>) {
+fn read_stanzas(file: &File<'_>, text: &str, facts: &mut Facts<'_>) {
     let mut records = Vec::new();
     let mut states: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut damaged = 0u64;
-    let is_folder = path != STATUS;
+    let is_folder = file.path != STATUS;
     for fields in stanzas(text) {
+        if !database::has_room(&records, file, facts) {
+            break;
+        }
         match record(&fields) {
             Stanza::Record(record, state) => {
                 if state != "installed" && !(is_folder && state.is_empty()) {
                     let state = if state.is_empty() { "unknown" } else { state };
                     states.entry(database::clean(state)).or_default().push(record.name.clone());
                 }
-                records.push(record);
+                records.push(*record);
             }
             Stanza::Gone => {}
             Stanza::Damaged => damaged += 1,
@@ -185,7 +188,7 @@ fn read_stanzas(path: &str, text: &str, facts: &mut Facts<'_>) {
 }
 
 enum Stanza<'t> {
-    Record(Record, &'t str),
+    Record(Box<Record>, &'t str),
     Gone,
     Damaged,
 }
@@ -221,7 +224,7 @@ fn record<'t>(fields: &Fields<'t>) -> Stanza<'t> {
         facts: facts.collect(),
         ..Record::default()
     };
-    Stanza::Record(record, state)
+    Stanza::Record(Box::new(record), state)
 }
 
 /// The stanzas of a control file: the first lines of their fields, names in lower case. A stanza

@@ -9,7 +9,7 @@ use anyhow::Result;
 use seaworthy_advisory::Lookup;
 use seaworthy_match::{Explanation, explain};
 use seaworthy_policy::Policy;
-use seaworthy_report::text::plain;
+use seaworthy_report::text::clean as plain;
 use seaworthy_types::{Enrichment, Finding, Grade, Report};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -34,10 +34,16 @@ fn main_id(report: &Report, id: &str) -> String {
     called.map_or_else(|| id.to_ascii_uppercase(), |finding| finding.vulnerability.clone())
 }
 
-fn render(report: &Report, id: &str, all: &[Explanation], known: &Enrichment) -> Result<String, std::fmt::Error> {
+fn render(
+    report: &Report,
+    id: &str,
+    all: &[Explanation],
+    known: &Enrichment,
+) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
     let counting: Vec<&Finding> = report.findings.iter().filter(|finding| finding.is_called(id)).collect();
-    let suppressed: Vec<&Finding> = report.suppressed.iter().filter(|finding| finding.is_called(id)).collect();
+    let suppressed: Vec<&Finding> =
+        report.suppressed.iter().filter(|finding| finding.is_called(id)).collect();
     let answer = match (counting.is_empty(), suppressed.is_empty(), all.is_empty()) {
         (false, ..) => "is reported",
         (true, false, _) => "matches, but does not count",
@@ -50,7 +56,13 @@ fn render(report: &Report, id: &str, all: &[Explanation], known: &Enrichment) ->
         finding_lines(&mut out, finding)?;
     }
     for explanation in all.iter().filter(|explanation| !explanation.affected) {
-        writeln!(out, "\n{} {} ({})", plain(&explanation.package), plain(&explanation.version), plain(&explanation.purl))?;
+        writeln!(
+            out,
+            "\n{} {} ({})",
+            plain(&explanation.package),
+            plain(&explanation.version),
+            plain(&explanation.purl)
+        )?;
         advisory_lines(&mut out, explanation)?;
     }
     if !all.is_empty() && all.iter().any(|explanation| explanation.affected) {
@@ -75,7 +87,12 @@ fn enrichment_lines(out: &mut String, known: &Enrichment) -> std::fmt::Result {
         writeln!(out, "  known to be exploited since {}", kev.added)?;
     }
     if let Some(epss) = &known.epss {
-        writeln!(out, "  probability of exploitation within 30 days: {:.2} % (higher than {:.1} % of all)", epss.probability * 100.0, epss.percentile * 100.0)?;
+        writeln!(
+            out,
+            "  probability of exploitation within 30 days: {:.2} % (higher than {:.1} % of all)",
+            epss.probability * 100.0,
+            epss.percentile * 100.0
+        )?;
     }
     Ok(())
 }
@@ -83,10 +100,12 @@ fn enrichment_lines(out: &mut String, known: &Enrichment) -> std::fmt::Result {
 fn finding_lines(out: &mut String, finding: &Finding) -> std::fmt::Result {
     let subject = &finding.subject;
     writeln!(out, "\n{} {} ({})", plain(&subject.name), plain(&subject.version), plain(&subject.purl))?;
-    let source = if finding.severity_source.is_empty() { "nobody rated it" } else { &finding.severity_source };
+    let source =
+        if finding.severity_source.is_empty() { "nobody rated it" } else { &finding.severity_source };
     writeln!(out, "  severity {} ({source})", finding.severity)?;
     for rating in &finding.ratings {
-        let score = rating.score_tenths.map(|tenths| format!(" {}.{}", tenths / 10, tenths % 10)).unwrap_or_default();
+        let score =
+            rating.score_tenths.map(|tenths| format!(" {}.{}", tenths / 10, tenths % 10)).unwrap_or_default();
         writeln!(out, "    {}: {}{score} {}", plain(&rating.source), rating.severity, plain(&rating.vector))?;
     }
     match &finding.fixed_version {
@@ -102,12 +121,24 @@ fn finding_lines(out: &mut String, finding: &Finding) -> std::fmt::Result {
     }
     if let Some(suppression) = &finding.suppression {
         let until = suppression.expires.map(|day| format!(", until {day}")).unwrap_or_default();
-        writeln!(out, "  does not count ({}{until}): {}", plain(&suppression.by), plain(&suppression.reason))?;
+        writeln!(
+            out,
+            "  does not count ({}{until}): {}",
+            plain(&suppression.by),
+            plain(&suppression.reason)
+        )?;
     }
     Ok(())
 }
 
 fn advisory_lines(out: &mut String, explanation: &Explanation) -> std::fmt::Result {
-    writeln!(out, "    {} by {} ({}): {}", plain(&explanation.advisory), plain(&explanation.source), explanation.shard, plain(&explanation.says))?;
+    writeln!(
+        out,
+        "    {} by {} ({}): {}",
+        plain(&explanation.advisory),
+        plain(&explanation.source),
+        explanation.shard,
+        plain(&explanation.says)
+    )?;
     writeln!(out, "      {}", plain(&explanation.outcome))
 }

@@ -23,7 +23,9 @@ pub fn run(options: &ListArguments) -> Result<Code> {
     if options.json {
         let lists: serde_json::Map<String, serde_json::Value> = chosen
             .map(|(listing, name)| {
-                let rows = rows(*listing).into_iter().map(|(name, what)| serde_json::json!({"name": name, "about": what}));
+                let rows = rows(*listing)
+                    .into_iter()
+                    .map(|(name, what)| serde_json::json!({"name": name, "about": what}));
                 ((*name).to_owned(), rows.collect())
             })
             .collect();
@@ -60,11 +62,14 @@ fn rows(listing: Listing) -> Vec<(String, String)> {
             .iter()
             .map(|d| {
                 let releases: Vec<&str> = d.end_of_life.iter().map(|(release, _)| *release).collect();
-                let known = if releases.is_empty() { String::new() } else { format!(": {}", releases.join(", ")) };
+                let known =
+                    if releases.is_empty() { String::new() } else { format!(": {}", releases.join(", ")) };
                 (d.id.to_owned(), format!("{}{known}", d.label))
             })
             .collect(),
-        Listing::Schemes => seaworthy_version::scheme::ALL.iter().map(|s| (s.name.to_owned(), String::new())).collect(),
+        Listing::Schemes => {
+            seaworthy_version::scheme::ALL.iter().map(|s| (s.name.to_owned(), String::new())).collect()
+        }
         Listing::Feeds => seaworthy_advisory::feed::ALL.iter().map(|feed| row(feed.about())).collect(),
         Listing::Sboms => seaworthy_analyze::sbom::ALL.iter().map(|reader| row(reader.about())).collect(),
         Listing::Formats => seaworthy_report::format::ALL.iter().map(|format| row(format.about())).collect(),

@@ -66,11 +66,16 @@ impl Setup {
             false => Isolation::Child(std::env::current_exe().context("finding this program's own file")?),
         };
         let platform = target.platform.as_deref().map(|text| {
-            Platform::parse(text).with_context(|| format!("`{text}` is not a platform: write linux/amd64 or linux/arm64/v8"))
+            Platform::parse(text)
+                .with_context(|| format!("`{text}` is not a platform: write linux/amd64 or linux/arm64/v8"))
         });
         Ok(Self {
             spec: TargetSpec::parse(&target.target),
-            data_status: outcome.value.summary(),
+            data_status: DataStatus {
+                built: outcome.value.built(),
+                digest: outcome.value.digest().to_owned(),
+                sources: Vec::new(),
+            },
             database: outcome.value,
             data_notes: outcome.notes,
             cache,

@@ -22,7 +22,9 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let fd = match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {
-            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => open_by_parts(&self.fd, path, flags)?,
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
+                open_by_parts(&self.fd, path.as_bytes(), flags)?
+            }
             opened => opened?,
         };
         let file = std::fs::File::from(fd);
@@ -31,14 +33,28 @@ impl Folder {
         }
         Ok(file)
     }
+
+    /// Opens a folder for reading its names; no part of the path may be a link.
+    pub fn open_folder(&self, raw: &[u8]) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if raw.is_empty() {
+            return Ok(rustix::fs::openat(&self.fd, ".", flags, Mode::empty())?);
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(&self.fd, raw, flags, Mode::empty(), resolve) {
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => open_by_parts(&self.fd, raw, flags),
+            opened => Ok(opened?),
+        }
+    }
 }
 
 /// The same without openat2: no part of the path may be a link.
-fn open_by_parts(folder: &OwnedFd, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
-    let mut parts = path.split('/').filter(|part| !part.is_empty() && *part != ".").peekable();
+fn open_by_parts(folder: &OwnedFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    let part = |part: &&[u8]| !part.is_empty() && *part != b".";
+    let mut parts = path.split(|byte| *byte == b'/').filter(part).peekable();
     let mut at: Option<OwnedFd> = None;
     while let Some(part) = parts.next() {
-        if part == ".." {
+        if part == b".." {
             return Err(Errno::XDEV.into());
         }
         let base = at.as_ref().map_or(folder.as_fd(), |fd| fd.as_fd());
@@ -66,9 +82,9 @@ mod tests {
         std::os::unix::fs::symlink("in/file", root.path().join("link")).expect("link");
         let fd: OwnedFd = std::fs::File::open(root.path()).expect("folder").into();
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        assert!(open_by_parts(&fd, "in/file", flags).is_ok());
+        assert!(open_by_parts(&fd, b"in/file", flags).is_ok());
         for bad in ["out/passwd", "link", "../etc/passwd", "in/../../x", "", "in/missing"] {
-            assert!(open_by_parts(&fd, bad, flags).is_err(), "{bad}");
+            assert!(open_by_parts(&fd, bad.as_bytes(), flags).is_err(), "{bad}");
         }
         let folder = Folder::new(fd);
         assert!(folder.open_file("link").is_ok());

@@ -100,7 +100,14 @@ fn next(previous: Kind, text: &[u8]) -> (Token<'_>, &[u8]) {
     };
     match text {
         [] => (Token { kind: Kind::End, text, suffix: 0 }, text),
-        [b'.', rest @ ..] if numeric => with_digits(Kind::Number, rest),
+        // apk-tools 2 takes missing digits for zero.
+        [b'.', rest @ ..] if numeric => {
+            let (digits, rest) = text::split_digits(rest);
+            (Token { kind: Kind::Number, text: digits, suffix: 0 }, rest)
+        }
+        [b'-', b'r', rest @ ..] if previous != Kind::Revision && matches!(rest, [] | [b'-', ..]) => {
+            (Token { kind: Kind::Revision, text: b"", suffix: 0 }, rest)
+        }
         [b'a'..=b'z', rest @ ..] if numeric => {
             (Token { kind: Kind::Letter, text: text.get(..1).unwrap_or_default(), suffix: 0 }, rest)
         }
@@ -144,6 +151,8 @@ mod tests {
              < 1.2_cvs1 < 1.2_svn1 < 1.2_git20240101-r0 < 1.2_hg < 1.2_p1 < 1.2_p16 < 1.2a < 1.2b < 1.2.1",
         );
         check("apk", "6.6.2_p1 < 6.6.2_p2 < 6.6.2p1 < 6.6.2p2 < 6.6.2p10");
+        check("apk", "1 < 1-r = 1-r0 = 1-r00 < 1-r1");
+        check("apk", "0...8 < 0..8 < 0.0 < 0.1");
         check("apk", "1.01 < 1.06-r6 < 1.2 < 1.10 < 2 < 006");
     }
 

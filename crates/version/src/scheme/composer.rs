@@ -1,7 +1,7 @@
 //! Composer's order: the normalisation of `composer/semver` followed by PHP's `version_compare`.
 //! Missing numbers are zero (`1.0` is `1.0.0.0`), as Composer has it and plain `version_compare`
 //! has not; `x` in a branch's version (`1.x-dev`) is larger than any real number; build metadata,
-//! an alias (`1.0 as 2.0`) and a stability flag (`@dev`) do not count. A named branch (`dev-main`)
+//! an alias (`1.0 as 2.0`) and a stability flag (`@dev`) do not count. Dates get missing zeros too, other than in Composer. A named branch (`dev-main`)
 //! sorts before every number, so that it is rather taken for old than for new.
 
 use super::{Invalid, Scheme};
@@ -132,22 +132,17 @@ fn order_rest(mut a: &[u8], mut b: &[u8]) -> Ordering {
 
 /// The part at the start and what follows it.
 fn next(text: &[u8]) -> (Kind, &[u8], &[u8]) {
-    let mut text = text;
-    loop {
-        text = text::split_run(text, is_separator).1;
-        let (digits, rest) = text::split_digits(text);
-        if !digits.is_empty() {
-            return (Kind::Number, digits, rest);
-        }
-        let (word, rest) = text::split_run(text, |byte| !byte.is_ascii_digit() && !is_separator(byte));
-        if word.is_empty() {
-            return (Kind::End, word, rest);
-        }
-        if !word.eq_ignore_ascii_case(b"stable") {
-            return (kind_of(word), word, rest);
-        }
-        text = rest;
+    let (_, text) = text::split_run(text, is_separator);
+    let (digits, rest) = text::split_digits(text);
+    if !digits.is_empty() {
+        return (Kind::Number, digits, rest);
     }
+    let (word, rest) = text::split_run(text, |byte| !byte.is_ascii_digit() && !is_separator(byte));
+    // Composer drops `stable` and what follows it.
+    if word.is_empty() || word.eq_ignore_ascii_case(b"stable") {
+        return (Kind::End, b"", b"");
+    }
+    (kind_of(word), word, rest)
 }
 
 fn is_separator(byte: u8) -> bool {

@@ -113,8 +113,7 @@ fn labelled<'a>(text: &'a [u8], words: &[(&[u8], u8)]) -> Option<(u8, &'a [u8], 
         .iter()
         .find_map(|(word, place)| text::strip_prefix_caseless(text, word).map(|after| (after, *place)))?;
     let (number, rest) = text::split_digits(skip_separator(after));
-    // Without a number, the separator may belong to an implicit post release.
-    if number.is_empty() { Some((place, number, after)) } else { Some((place, number, rest)) }
+    Some((place, number, rest))
 }
 
 fn skip_separator(text: &[u8]) -> &[u8] {
@@ -279,7 +278,7 @@ mod tests {
              < 1.0 = 1 = 1.0.0 < 1.0+abc < 1.0+abc.1 = 1.0+ABC-01 < 1.0+5 < 1.0.post1.dev2 < 1.0.post1 = 1.0-1 = 1.0r1 \
              < 1.0.post2 < 1.1 < 0!2 < 1!0.1",
         );
-        check("pep440", "1.0a = 1.0a0 < 1.0a-1 < 1.0.post = 1.0.post0");
+        check("pep440", "1.0a = 1.0a0 = 1.0a. < 1.0a--1 < 1.0a-1 < 1.0.post = 1.0.post0");
     }
 
     #[test]

@@ -26,6 +26,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("rocky", &["rocky"]),
     ("scientific", &["scientific linux"]),
     ("sle-micro", &["suse", "opensuse"]),
+    ("sle_hpc", &["suse", "opensuse"]),
     ("sled", &["suse", "opensuse"]),
     ("sles", &["suse", "opensuse"]),
     ("sles_sap", &["suse", "opensuse"]),
