@@ -1,6 +1,9 @@
 //! Development tasks. Does not depend on the product, so that it runs when the product does not
 //! compile: a scanner that silently loses a unit reports "clean".
 
+mod bench;
+mod floor;
+mod measure;
 mod tidy;
 
 use anyhow::{Result, bail};
@@ -12,6 +15,9 @@ cargo xtask TASK
 
   check       format, clippy, tidy and all tests: what CI runs
   tidy        rewrite the registries of units from their folders (--check only compares)
+  bench       measure scans against the floor and against peers on PATH
+              (--images FOLDER, --runs N, --feeds FOLDER, KIND…)
+  floor       the floor itself: hash|inflate ARCHIVE
 ";
 
 fn main() -> Result<()> {
@@ -20,6 +26,8 @@ fn main() -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("check") => check(),
         Some("tidy") => tidy::run(&root(), rest.iter().any(|a| a == "--check")),
+        Some("bench") => bench::run(&bench::Options::parse(rest)?),
+        Some("floor") => floor::run(rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             Ok(())

@@ -10,6 +10,7 @@ use seaworthy_image::EntryKind;
 use seaworthy_types::{Inventory, Location, Note, OsRelease, Outcome, Package, Unidentified, ecosystem};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+use std::sync::OnceLock;
 
 /// Symbolic links followed for one path before we give up (as Linux does).
 const LINKS_MAX: usize = 40;
@@ -44,6 +45,14 @@ impl Hasher for IdHasher {
 fn path_key(path: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(path.as_bytes());
+    hasher.finish()
+}
+
+fn fact_key(fact: &Fact<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_usize(fact.path.len());
+    hasher.write(fact.path.as_bytes());
+    hasher.write(fact.bytes);
     hasher.finish()
 }
 
@@ -197,6 +206,8 @@ pub struct View<'a> {
     facts: Vec<Fact<'a>>,
     os: Option<&'a OsRelease>,
     target: Target,
+    /// Layer in which a fact first appears, by path and bytes; filled when first asked.
+    first: OnceLock<HashMap<u64, u32, BuildHasherDefault<IdHasher>>>,
 }
 
 impl<'a> View<'a> {
@@ -240,13 +251,19 @@ impl<'a> View<'a> {
     /// layer (`chown -R`) does not move a package there.
     pub fn first_layer(&self, fact: &Fact<'_>) -> u32 {
         let start = self.facts.partition_point(|other| other.path < fact.path);
-        self.facts[start..]
-            .iter()
-            .take_while(|other| other.path == fact.path)
-            .filter(|other| other.bytes == fact.bytes && other.layer <= fact.layer)
-            .map(|other| other.layer)
-            .min()
-            .unwrap_or(fact.layer)
+        if self.facts.get(start).is_none_or(|lowest| lowest.layer == fact.layer) {
+            return fact.layer;
+        }
+        // A table, not a search: one hostile file may hold hundreds of thousands of facts.
+        let first = self.first.get_or_init(|| {
+            let mut first = HashMap::default();
+            for other in &self.facts {
+                let layer = first.entry(fact_key(other)).or_insert(other.layer);
+                *layer = other.layer.min(*layer);
+            }
+            first
+        });
+        first.get(&fact_key(fact)).map_or(fact.layer, |layer| fact.layer.min(*layer))
     }
     /// Location and first layer of a package that is known by one file.
     pub fn place(&self, fact: &Fact<'_>, package: &mut Package) {
@@ -325,6 +342,15 @@ impl Builder {
 
 /// Turns the facts of all layers, lowest first, into the inventory of the squashed target.
 pub fn assemble(layers: &[&LayerFacts], target: Target) -> Outcome<Inventory> {
+    let Builder { mut inventory, mut notes, .. } = build(layers, target);
+    inventory.normalise();
+    notes.sort();
+    notes.dedup();
+    Outcome { value: inventory, notes }
+}
+
+/// Lets every unit assemble.
+pub(crate) fn build(layers: &[&LayerFacts], target: Target) -> Builder {
     let mut builder = Builder::default();
     let squash = Squash::new(layers).take(&mut builder.notes);
     let facts = facts_by_unit(layers, &squash, &mut builder.notes);
@@ -334,16 +360,13 @@ pub fn assemble(layers: &[&LayerFacts], target: Target) -> Outcome<Inventory> {
             facts: facts.get(unit.about().name).cloned().unwrap_or_default(),
             os: None,
             target,
+            first: OnceLock::new(),
         };
         let os = builder.inventory.os.clone();
         unit.assemble(&View { os: os.as_ref(), ..view }, &mut builder);
     }
     builder.settle_owners();
-    let Builder { mut inventory, mut notes, .. } = builder;
-    inventory.normalise();
-    notes.sort();
-    notes.dedup();
-    Outcome { value: inventory, notes }
+    builder
 }
 
 /// The units in the order in which they assemble: those without an ecosystem, those of
@@ -378,7 +401,7 @@ fn facts_by_unit<'a>(
             let fact = Fact { path: &stored.path, layer: index, visible, bytes: &stored.bytes };
             by_unit.entry(unit).or_default().push(fact);
         }
-        notes.extend(layer.notes.iter().filter(|note| still_matters(note, squash, index)).cloned());
+        notes.extend(notes_that_matter(layer, squash, index));
     }
     for facts in by_unit.values_mut() {
         facts.sort_by(|a, b| a.path.cmp(b.path).then(a.layer.cmp(&b.layer)));
@@ -386,8 +409,73 @@ fn facts_by_unit<'a>(
     by_unit
 }
 
-/// A note about a file that an upper layer removed or replaced says nothing of the target.
-fn still_matters(note: &Note, squash: &Squash, layer: u32) -> bool {
-    let path = note.subject.split("!/").next().unwrap_or(&note.subject);
-    squash.slot(path).is_none_or(|slot| slot.layer == layer)
+/// A note about a file that an upper layer removed or replaced says nothing of the target; one about
+/// anything else (a folder, the layer as a whole) stays.
+fn notes_that_matter(layer: &LayerFacts, squash: &Squash, index: u32) -> Vec<Note> {
+    let subject = |note: &Note| path_key(note.subject.split("!/").next().unwrap_or(&note.subject));
+    let subjects: HashSet<u64, BuildHasherDefault<IdHasher>> = layer.notes.iter().map(subject).collect();
+    let mut gone: HashSet<u64, BuildHasherDefault<IdHasher>> = HashSet::default();
+    if !subjects.is_empty() {
+        // A damaged table is noted where the layers are laid over one another.
+        let _ = layer.table.for_each(|_, entry| {
+            let key = path_key(entry.path);
+            let is_file = matches!(entry.kind, EntryKind::File | EntryKind::Hardlink);
+            let visible = || squash.entries.get(&key).is_some_and(|slot| slot.layer == index);
+            if is_file && subjects.contains(&key) && !visible() {
+                gone.insert(key);
+            }
+        });
+    }
+    layer.notes.iter().filter(|note| !gone.contains(&subject(note))).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{Matcher, units_for};
+    use crate::table::TableBuilder;
+    use seaworthy_image::Entry;
+
+    fn layer(entries: &[(&str, EntryKind, &str)], notes: &[&str]) -> LayerFacts {
+        let mut table = TableBuilder::default();
+        for (path, kind, link) in entries {
+            table.push(&Entry { path, kind: *kind, mode: 0, uid: 0, gid: 0, size: 0, link });
+        }
+        let notes = notes.iter().map(|subject| Note::gap("lost", "unit", *subject, "")).collect();
+        let matcher = Matcher::new(units_for(Target::Image));
+        let limits = seaworthy_types::Limits::default();
+        LayerFacts {
+            table: table.finish(),
+            notes,
+            ..crate::LayerReader::new(&matcher, &limits).finish(Vec::new())
+        }
+    }
+
+    #[test]
+    fn notes_about_what_is_gone_go_and_all_others_stay() {
+        let file = EntryKind::File;
+        let folder = EntryKind::Folder;
+        let lower = layer(
+            &[
+                ("", folder, ""),
+                ("d", folder, ""),
+                ("removed", file, ""),
+                ("d/replaced", file, ""),
+                ("kept", file, ""),
+            ],
+            &["", "d", "removed", "removed!/inner", "d/replaced", "kept", "layer 0"],
+        );
+        let upper = layer(
+            &[
+                ("", folder, ""),
+                ("d", folder, ""),
+                ("removed", EntryKind::Whiteout, ""),
+                ("d/replaced", file, ""),
+            ],
+            &[],
+        );
+        let notes = assemble(&[&lower, &upper], Target::Image).notes;
+        let subjects: Vec<&str> = notes.iter().map(|note| note.subject.as_str()).collect();
+        assert_eq!(subjects, ["", "d", "kept", "layer 0"]);
+    }
 }

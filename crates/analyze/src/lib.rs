@@ -6,9 +6,16 @@
 
 pub mod assemble;
 pub mod cataloguer;
+mod component;
+pub(crate) mod database;
+mod executable;
+pub mod loose;
+mod own;
+pub mod paths;
 pub mod read;
 pub mod sbom;
 pub mod table;
+pub(crate) mod third_party;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};

@@ -145,7 +145,9 @@ pub struct LayerReader<'m> {
     table: TableBuilder,
     pending: HashMap<u32, Pending>,
     chosen: Vec<u16>,
-    facts: Vec<StoredFact>,
+    facts: Vec<(u32, StoredFact)>,
+    /// The last entry of each wanted path: within a layer a later entry replaces an earlier one.
+    latest: HashMap<String, u32>,
     notes: Vec<Note>,
     bytes_left: u64,
 }
@@ -166,6 +168,7 @@ impl<'m> LayerReader<'m> {
             pending: HashMap::new(),
             chosen: Vec::new(),
             facts: Vec::new(),
+            latest: HashMap::new(),
             notes: Vec::new(),
             bytes_left: limits.facts_bytes_max,
         }
@@ -174,15 +177,21 @@ impl<'m> LayerReader<'m> {
     /// The facts, with `notes` of the walk added.
     pub fn finish(mut self, notes: Vec<Note>) -> LayerFacts {
         self.notes.extend(notes);
+        let latest = self.latest;
         LayerFacts {
             units: self.matcher.units.iter().map(|unit| unit.about().name.to_owned()).collect(),
             table: self.table.finish(),
-            facts: self.facts,
+            facts: self
+                .facts
+                .into_iter()
+                .filter(|(index, fact)| latest.get(&fact.path) == Some(index))
+                .map(|(_, fact)| fact)
+                .collect(),
             notes: self.notes,
         }
     }
 
-    fn run(&mut self, unit: u16, pending: &Pending, content: Content<'_>) {
+    fn run(&mut self, unit: u16, index: u32, pending: &Pending, content: Content<'_>) {
         let cataloguer = self.matcher.units[usize::from(unit)];
         let file = File { path: &pending.path, content, mode: pending.mode, limits: self.limits };
         let mut facts = Facts::new(cataloguer.about(), &pending.path, self.limits);
@@ -191,17 +200,18 @@ impl<'m> LayerReader<'m> {
         self.bytes_left = facts.bytes_left;
         let (found, notes) = facts.finish();
         self.notes.extend(notes);
-        self.facts.extend(found.into_iter().map(|bytes| StoredFact {
-            unit,
-            path: pending.path.clone(),
-            bytes,
-        }));
+        self.facts.extend(
+            found.into_iter().map(|bytes| (index, StoredFact { unit, path: pending.path.clone(), bytes })),
+        );
     }
 }
 
 impl Visitor for LayerReader<'_> {
     fn entry(&mut self, entry: &Entry<'_>, head: &[u8]) -> Want {
         let index = self.table.push(entry);
+        if let Some(latest) = self.latest.get_mut(entry.path) {
+            *latest = index;
+        }
         if !matches!(entry.kind, EntryKind::File | EntryKind::Hardlink) {
             return Want::Skip;
         }
@@ -211,6 +221,7 @@ impl Visitor for LayerReader<'_> {
             return Want::Skip;
         }
         let pending = Pending { path: entry.path.to_owned(), mode: entry.mode, units: self.chosen.clone() };
+        self.latest.insert(pending.path.clone(), index);
         self.pending.insert(index, pending);
         Want::Content
     }
@@ -218,7 +229,7 @@ impl Visitor for LayerReader<'_> {
     fn content(&mut self, index: u32, content: Content<'_>) {
         let Some(pending) = self.pending.remove(&index) else { return };
         for unit in pending.units.clone() {
-            self.run(unit, &pending, content);
+            self.run(unit, index, &pending, content);
         }
     }
 }
@@ -226,6 +237,26 @@ impl Visitor for LayerReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_entry_of_a_path_counts() {
+        let matcher = Matcher::new(units_for(Target::Image));
+        let limits = Limits::default();
+        let mut reader = LayerReader::new(&matcher, &limits);
+        for version in ["1", "2"] {
+            let text = format!("Package: a\nStatus: install ok installed\nVersion: {version}\n");
+            let size = text.len() as u64;
+            let path = "var/lib/dpkg/status";
+            let entry = Entry { path, kind: EntryKind::File, mode: 0, uid: 0, gid: 0, size, link: "" };
+            assert_eq!(reader.entry(&entry, text.as_bytes()), Want::Content);
+            let index = version.parse::<u32>().expect("number") - 1;
+            reader.content(index, Content::Whole(text.as_bytes()));
+        }
+        let facts = reader.finish(Vec::new());
+        let inventory = crate::assemble(&[&facts], Target::Image).value;
+        let versions: Vec<&str> = inventory.packages.iter().map(|p| p.version.as_str()).collect();
+        assert_eq!(versions, ["2"]);
+    }
 
     #[test]
     fn endings_respect_path_parts() {

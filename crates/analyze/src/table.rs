@@ -92,7 +92,7 @@ impl Table {
     }
 }
 
-fn shared_prefix(a: &str, b: &str) -> usize {
+pub(crate) fn shared_prefix(a: &str, b: &str) -> usize {
     let mut shared = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
     while !b.is_char_boundary(shared) || !a.is_char_boundary(shared) {
         shared -= 1;
@@ -100,7 +100,7 @@ fn shared_prefix(a: &str, b: &str) -> usize {
     shared
 }
 
-fn put(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -108,7 +108,7 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-fn take(rest: &mut &[u8]) -> Option<u64> {
+pub(crate) fn take(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, tail) = rest.split_first()?;
@@ -121,7 +121,7 @@ fn take(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+pub(crate) fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let length = usize::try_from(take(rest)?).ok()?;
     let (text, tail) = rest.split_at_checked(length)?;
     *rest = tail;

@@ -55,3 +55,17 @@ impl Source for MemorySource {
         self.0.len() as u64
     }
 }
+
+/// Reads until `buffer` is full or the source ends; interruptions are retried.
+pub(crate) fn read_full(source: &dyn Source, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read_at(offset.saturating_add(filled as u64), &mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,1 +1,73 @@
-//! Packages and advisories to findings, each with its reason.
+//! Packages × advisories → findings, each with its reason. Never guesses by CPE; does not know where
+//! packages came from.
+
+mod conditions;
+mod coverage;
+mod explain;
+mod finding;
+mod priority;
+mod range;
+mod severity;
+mod subject;
+
+pub use explain::{Explanation, explain};
+pub use range::{Hit, Judgement, judge};
+pub use severity::{rate_vector, rating};
+
+use coverage::Coverage;
+use finding::Collector;
+use seaworthy_advisory::Lookup;
+use seaworthy_types::{Date, Finding, Inventory, Outcome};
+
+/// What matching may be told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The present day.
+    pub today: Date,
+    /// Data older than this many days are a gap.
+    pub data_age_days_max: i64,
+}
+
+/// What matching finds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Matches {
+    /// What counts, sorted by priority, then id.
+    pub findings: Vec<Finding>,
+    /// What data say does not count: vendor's word, withdrawn records, files of a distribution
+    /// package; each with its reason.
+    pub suppressed: Vec<Finding>,
+    /// Shards that were asked, sorted.
+    pub shards: Vec<String>,
+}
+
+/// Matches an inventory against data. Notes are the coverage: what nobody could judge and why.
+pub fn match_inventory(inventory: &Inventory, data: &dyn Lookup, options: &Options) -> Outcome<Matches> {
+    let mut coverage = Coverage::new(inventory, data, options);
+    let mut collector = Collector::new(data);
+    for subject in subject::subjects(inventory) {
+        if !coverage.judges(&subject) {
+            continue;
+        }
+        for question in &subject.questions {
+            match data.records(&subject.shard, &question.name) {
+                Ok(records) => {
+                    for record in &records {
+                        collector.record(&subject, question, record, &mut coverage);
+                    }
+                }
+                Err(error) => coverage.data_error(&subject.shard, &error),
+            }
+        }
+    }
+    let (mut findings, mut suppressed) = collector.finish(&mut coverage);
+    let order = |a: &Finding, b: &Finding| {
+        b.priority
+            .cmp(&a.priority)
+            .then_with(|| a.id.cmp(&b.id))
+            .then_with(|| a.subject.version.cmp(&b.subject.version))
+    };
+    findings.sort_by(order);
+    suppressed.sort_by(order);
+    let (shards, notes) = coverage.finish();
+    Outcome { value: Matches { findings, suppressed, shards }, notes }
+}

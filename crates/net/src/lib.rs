@@ -1,1 +1,6 @@
-//! The only crate that dials out: feed downloads.
+//! The only crate that dials out. Carries bytes and does not know what they mean. Nothing in here is
+//! called unless a person asked for the network.
+
+mod download;
+
+pub use download::{Client, Downloaded, Error};

@@ -1,1 +1,21 @@
-//! The pipeline: one call from artifact to report; the layer cache and the jail.
+//! The pipeline: one call from artifact to report. Knows no terminal and no server.
+//!
+//! read (in a locked child, [`jail`] and [`reader`]) → assemble → [`identify`] → match → policy →
+//! report. Layer results are kept in the [`cache`].
+
+pub mod cache;
+mod error;
+pub mod identify;
+pub mod jail;
+mod open;
+mod pipeline;
+mod progress;
+pub mod protocol;
+mod read;
+pub mod reader;
+
+pub use cache::Cache;
+pub use error::Error;
+pub use open::{Opened, TargetSpec, open};
+pub use pipeline::{Contents, Isolation, REPORT_SCHEMA, Request, contents, scan};
+pub use progress::{Progress, Silent};

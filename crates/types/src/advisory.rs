@@ -185,7 +185,7 @@ pub fn is_cve(id: &str) -> bool {
 /// Whether an id names a distribution's bulletin: it fixes a set of vulnerabilities and is never
 /// an alias of one of them.
 pub fn is_bulletin(id: &str) -> bool {
-    const PREFIXES: [&str; 22] = [
+    const PREFIXES: &[&str] = &[
         "DSA-",
         "DLA-",
         "DTSA-",
@@ -208,6 +208,10 @@ pub fn is_bulletin(id: &str) -> bool {
         "OESA-",
         "ROOT-",
         "GLSA-",
+        "RLBA-",
+        "RLEA-",
+        "CLSA-",
+        "XSA-",
     ];
     PREFIXES.iter().any(|prefix| id.starts_with(prefix))
 }

@@ -17,6 +17,7 @@ mod note;
 mod package;
 mod purl;
 mod report;
+pub mod sbom;
 mod severity;
 mod verdict;
 

@@ -5,10 +5,26 @@ use seaworthy_types::{About, Advisory, Enrichment, Note};
 use std::io::Read;
 
 // tidy:begin
+pub mod alpine_secdb;
+pub mod cve5;
+pub mod debian_tracker;
+pub mod epss;
+pub mod kev;
+pub mod nvd;
 pub mod osv;
+pub mod ssvc;
 
 /// Every feed, sorted by name.
-pub const ALL: &[&dyn Feed] = &[osv::FEED];
+pub const ALL: &[&dyn Feed] = &[
+    alpine_secdb::FEED,
+    cve5::FEED,
+    debian_tracker::FEED,
+    epss::FEED,
+    kev::FEED,
+    nvd::FEED,
+    osv::FEED,
+    ssvc::FEED,
+];
 // tidy:end
 
 /// One upstream format.

@@ -2,6 +2,7 @@
 //! ratings, and counting what was left out. Knows no feed.
 
 pub(crate) mod archive;
+pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod range;
 pub(crate) mod rating;

@@ -9,9 +9,32 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 // tidy:begin
+pub mod apk;
+pub mod dotnet_deps;
+pub mod dpkg;
+pub mod go_binary;
+pub mod node_package;
+pub mod os_release;
+pub mod php_composer_installed;
+pub mod python;
+pub mod rpm;
+pub mod ruby_gemspec;
+pub mod rust_binary;
 
 /// Every cataloguer, sorted by name.
-pub const ALL: &[&dyn Cataloguer] = &[];
+pub const ALL: &[&dyn Cataloguer] = &[
+    apk::CATALOGUER,
+    dotnet_deps::CATALOGUER,
+    dpkg::CATALOGUER,
+    go_binary::CATALOGUER,
+    node_package::CATALOGUER,
+    os_release::CATALOGUER,
+    php_composer_installed::CATALOGUER,
+    python::CATALOGUER,
+    rpm::CATALOGUER,
+    ruby_gemspec::CATALOGUER,
+    rust_binary::CATALOGUER,
+];
 // tidy:end
 
 /// One kind of package record.

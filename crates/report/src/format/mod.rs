@@ -1,12 +1,15 @@
 //! The output formats: each is one file.
 
-use seaworthy_types::{About, Report};
+use seaworthy_types::{About, Report, sbom};
 use std::io;
 
 // tidy:begin
+pub mod cyclonedx;
+pub mod json;
+pub mod spdx;
 
 /// Every output format, sorted by name.
-pub const ALL: &[&dyn Format] = &[];
+pub const ALL: &[&dyn Format] = &[cyclonedx::FORMAT, json::FORMAT, spdx::FORMAT];
 // tidy:end
 
 /// One output format.
@@ -51,4 +54,25 @@ pub enum FormatError {
 /// The format with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {
     ALL.iter().copied().find(|format| format.about().name == name)
+}
+
+/// What the writers of bills of materials say of the document as a whole.
+fn document_properties(report: &Report) -> Result<sbom::Properties, serde_json::Error> {
+    let mut out = vec![
+        (sbom::VOCABULARY.to_owned(), sbom::VOCABULARY_VERSION.to_owned()),
+        (sbom::TARGET_NAME.to_owned(), report.target.name.clone()),
+    ];
+    if let serde_json::Value::String(kind) = serde_json::to_value(report.target.kind)? {
+        out.push((sbom::TARGET_KIND.to_owned(), kind));
+    }
+    if let Some(image) = &report.image {
+        out.push((sbom::IMAGE.to_owned(), serde_json::to_string(image)?));
+    }
+    // An accepted gap is a gap for the next reader: the acceptance is not part of the target.
+    let notes = report.coverage.iter().chain(report.accepted.iter().map(|(note, _)| note));
+    let carried: std::collections::BTreeSet<_> = notes.filter(|note| sbom::is_carried(note)).collect();
+    for note in carried {
+        out.push((sbom::NOTE.to_owned(), serde_json::to_string(note)?));
+    }
+    Ok(out)
 }

@@ -3,9 +3,34 @@
 use std::cmp::Ordering;
 
 // tidy:begin
+pub mod apk;
+pub mod composer;
+pub mod dpkg;
+pub mod gem;
+pub mod generic;
+pub mod go;
+pub mod maven;
+pub mod npm;
+pub mod nuget;
+pub mod pep440;
+pub mod rpm;
+pub mod semver;
 
 /// Every scheme, sorted by name.
-pub const ALL: &[&Scheme] = &[];
+pub const ALL: &[&Scheme] = &[
+    &apk::SCHEME,
+    &composer::SCHEME,
+    &dpkg::SCHEME,
+    &gem::SCHEME,
+    &generic::SCHEME,
+    &go::SCHEME,
+    &maven::SCHEME,
+    &npm::SCHEME,
+    &nuget::SCHEME,
+    &pep440::SCHEME,
+    &rpm::SCHEME,
+    &semver::SCHEME,
+];
 // tidy:end
 
 /// One version order.
@@ -31,4 +56,41 @@ pub struct Invalid {
 /// The scheme with this name.
 pub fn by_name(name: &str) -> Option<&'static Scheme> {
     ALL.iter().copied().find(|scheme| scheme.name == name)
+}
+
+#[cfg(test)]
+mod cases {
+    //! Tables of cases for the tests of each scheme.
+
+    use super::by_name;
+    use std::cmp::Ordering;
+
+    /// Checks each pair, both ways, of a row of versions: `1.0 < 1.1 = 1.01`.
+    pub fn check(scheme: &str, row: &str) {
+        let compare = by_name(scheme).expect("known scheme").compare;
+        let mut ranked = Vec::new();
+        for (rank, equals) in row.split(" < ").enumerate() {
+            ranked.extend(equals.split(" = ").map(|version| (rank, version)));
+        }
+        assert!(ranked.len() > 1, "a row of at least two versions");
+        for (rank_a, a) in &ranked {
+            for (rank_b, b) in &ranked {
+                let order = compare(a, b).expect("valid versions");
+                assert_eq!(order, rank_a.cmp(rank_b), "{scheme}: `{a}` against `{b}`");
+            }
+        }
+    }
+
+    /// Checks that the scheme refuses each text, on either side.
+    pub fn check_invalid(scheme: &str, texts: &[&str]) {
+        let scheme = by_name(scheme).expect("known scheme");
+        for text in texts {
+            assert!(!(scheme.is_valid)(text), "{}: `{text}` is refused", scheme.name);
+            for (a, b) in [(*text, "1.0"), ("1.0", *text), (*text, *text)] {
+                let error = (scheme.compare)(a, b).expect_err(text);
+                assert_eq!((error.text.as_str(), error.scheme), (*text, scheme.name));
+            }
+        }
+        assert_eq!((scheme.compare)("1.0", "1.0"), Ok(Ordering::Equal));
+    }
 }

@@ -1,0 +1,4 @@
+Gem::Specification.new do |spec|
+  spec.name = "constant"
+  spec.version = Constant::VERSION
+end

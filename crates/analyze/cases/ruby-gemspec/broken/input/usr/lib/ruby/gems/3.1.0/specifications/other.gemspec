@@ -1,0 +1,4 @@
+Gem::Specification.new do |spec|
+  s.name = "other"
+  s.version = "1.0"
+end

@@ -1,0 +1,1 @@
+# stub: stubbed 1.5.0 ruby lib

@@ -1,0 +1,4 @@
+Gem::Specification.new do |s|
+ s.name = "source"
+ s.version = "1"
+end

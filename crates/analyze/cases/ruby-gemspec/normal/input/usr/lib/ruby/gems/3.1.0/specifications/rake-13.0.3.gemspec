@@ -1,0 +1,11 @@
+# -*- encoding: utf-8 -*-
+# stub: rake 13.0.3 ruby lib
+
+Gem::Specification.new do |s|
+  s.name = "rake".freeze
+  s.version = "13.0.3"
+  s.licenses = ["MIT".freeze]
+  s.required_rubygems_version = Gem::Requirement.new(">= 0".freeze) if s.respond_to? :required_rubygems_version=
+  s.description = "Text\n  s.name = \"inner\"".freeze
+  s.installed_by_version = "3.3.7" if s.respond_to? :installed_by_version
+end

@@ -1,0 +1,219 @@
+//! What can be typed. Help texts are the manual: completions and man pages come from here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Decides whether a container may sail.
+///
+/// Exit codes: 0 clean, 1 findings over the threshold, 2 error, 3 incomplete (something was not seen).
+/// When several hold, error comes before findings, findings before incomplete.
+#[derive(Debug, Parser)]
+#[command(name = "seaworthy", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Arguments {
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+    /// Say nothing but the result and errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Configuration file (default: ./seaworthy.toml, then the one in the user's configuration folder).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the vulnerability database.
+    #[arg(long, global = true, env = "SEAWORTHY_DB", value_name = "FOLDER")]
+    pub db: Option<PathBuf>,
+    /// Folder of the layer cache.
+    #[arg(long, global = true, env = "SEAWORTHY_CACHE", value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Scan an image, folder, file or SBOM and give a verdict.
+    Scan(Box<ScanArguments>),
+    /// Say why a vulnerability is reported for a target, or why it is not.
+    Explain(Box<ExplainArguments>),
+    /// Update, inspect and check the vulnerability database.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// List what the program can read, judge and write.
+    List(ListArguments),
+    /// Inspect or empty the layer cache.
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// Print completions for a shell.
+    Completions {
+        /// Shell to complete for.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages.
+    Man {
+        /// Folder to write into.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// The parsing process: started by `scan` itself.
+    #[command(name = "__read", hide = true)]
+    Read,
+}
+
+/// Options of everything that reads a target.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArguments {
+    /// Archive, OCI layout, folder, file or SBOM; recognised, or forced by a prefix:
+    /// `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`.
+    pub target: String,
+    /// Platform to take from a multi-platform image, such as linux/arm64.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub platform: Option<String>,
+    /// Image to take from an archive that holds several: a tag or a digest.
+    #[arg(long, value_name = "NAME")]
+    pub reference: Option<String>,
+    /// Memory for all buffers, such as 160M or 1G.
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<String>,
+    /// Neither use nor fill the layer cache.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Data older than this many days make the result incomplete.
+    #[arg(long, value_name = "DAYS")]
+    pub data_age: Option<i64>,
+    /// Parse in this process instead of a locked child; for debugging only.
+    #[arg(long, hide = true)]
+    pub in_process: bool,
+}
+
+/// Options of `scan`.
+#[derive(Debug, Args)]
+pub struct ScanArguments {
+    /// The target.
+    #[command(flatten)]
+    pub target: TargetArguments,
+    /// Format of what is printed; `seaworthy list formats` shows all.
+    #[arg(long, short, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Write another format to a file; may be given several times: `-o sarif=scan.sarif -o html=scan.html`.
+    #[arg(long, short, value_name = "FORMAT=FILE")]
+    pub output: Vec<String>,
+    /// Template file for the format `template`.
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// Show everything that tables shorten.
+    #[arg(long)]
+    pub full: bool,
+    /// When findings mean no: default, low, medium, high, critical, exploited, any or never.
+    /// The default: known to be exploited, or high or critical with a fix.
+    #[arg(long, value_name = "RULE")]
+    pub fail_on: Option<String>,
+    /// What unknown severity counts as; without this it is over any threshold.
+    #[arg(long, value_name = "SEVERITY")]
+    pub unknown_as: Option<String>,
+    /// Only findings that have a fix.
+    #[arg(long)]
+    pub only_fixed: bool,
+    /// Only these severities, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "SEVERITY")]
+    pub severity: Vec<String>,
+    /// Only this vulnerability; may be given several times.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Leave this vulnerability out; may be given several times. An ignore file keeps the reason too.
+    #[arg(long, value_name = "ID")]
+    pub ignore: Vec<String>,
+    /// Decisions with reasons and expiry (default: ./.seaworthy-ignore.toml when there is one).
+    #[arg(long, value_name = "FILE")]
+    pub ignore_file: Vec<PathBuf>,
+    /// An incomplete result means no.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// Any id of the vulnerability: CVE-2021-44228, GHSA-…, DSA-….
+    pub id: String,
+    /// The target.
+    #[command(flatten)]
+    pub target: TargetArguments,
+}
+
+/// What to do with the database.
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Build the database anew from upstream feeds and put it in place of the old one.
+    Update {
+        /// A folder or file of feeds laid out as upstream serves them, or the address of a mirror;
+        /// without it, every feed's own address.
+        #[arg(long, value_name = "FOLDER|FILE|URL")]
+        from: Option<String>,
+        /// Manifest that says how complete the feeds are (default: the one beside them).
+        #[arg(long, value_name = "FILE")]
+        manifest: Option<PathBuf>,
+        /// Only these feeds, separated by commas; `seaworthy list feeds` shows all.
+        #[arg(long, value_delimiter = ',', value_name = "FEED")]
+        only: Vec<String>,
+    },
+    /// Say what is in the database, how old and how complete.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every block of the database.
+    Verify,
+}
+
+/// What to list.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Which list; without it, all.
+    #[arg(value_enum)]
+    pub what: Option<Listing>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// Package records it reads.
+    Cataloguers,
+    /// Ecosystems it knows.
+    Ecosystems,
+    /// Distributions it knows.
+    Distributions,
+    /// Version orders.
+    Schemes,
+    /// Vulnerability feeds.
+    Feeds,
+    /// Kinds of SBOM it reads.
+    Sboms,
+    /// Output formats.
+    Formats,
+}
+
+/// What to do with the cache.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Print its folder.
+    Path,
+    /// Remove everything in it.
+    Clear,
+}

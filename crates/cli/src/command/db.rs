@@ -1,0 +1,242 @@
+//! `seaworthy db`: update, status, verify. The only command that may use the network.
+
+use super::setup::{database_folder, now};
+use crate::arguments::{Arguments, DbCommand};
+use crate::config::Config;
+use crate::exit::Code;
+use crate::progress::Bar;
+use anyhow::{Context, Result, bail};
+use seaworthy_advisory::Database;
+use seaworthy_advisory::feed::{ALL, Address, Feed};
+use seaworthy_advisory::import::manifest::MANIFEST_FILE;
+use seaworthy_advisory::import::{Import, Imported, Others};
+use seaworthy_net::Client;
+use seaworthy_report::text::{bytes, clean, thousands};
+use seaworthy_scan::Progress as _;
+use seaworthy_types::{Completeness, DataStatus, Grade, Note, Outcome};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// No feed's file is larger.
+const DOWNLOAD_BYTES_MAX: u64 = 8 << 30;
+
+/// Runs one of the database's commands.
+pub fn run(arguments: &Arguments, config: &Config, command: &DbCommand) -> Result<Code> {
+    let folder = database_folder(arguments, config);
+    match command {
+        DbCommand::Update { from, manifest, only } => {
+            let feeds = chosen(only)?;
+            update(arguments.quiet, &folder, from.as_deref(), manifest.as_deref(), &feeds)
+        }
+        DbCommand::Status { json } => status(&folder, *json),
+        DbCommand::Verify => verify(&folder),
+    }
+}
+
+fn chosen(only: &[String]) -> Result<Vec<&'static dyn Feed>> {
+    if only.is_empty() {
+        return Ok(ALL.to_vec());
+    }
+    let by_name = |name: &String| {
+        let found = ALL.iter().copied().find(|feed| feed.about().name == name);
+        found.with_context(|| format!("there is no feed `{name}`: see `seaworthy list feeds`"))
+    };
+    only.iter().map(by_name).collect()
+}
+
+fn update(
+    quiet: bool,
+    folder: &Path,
+    from: Option<&str>,
+    manifest: Option<&Path>,
+    feeds: &[&'static dyn Feed],
+) -> Result<Code> {
+    let bar = Bar::new(quiet);
+    let local = from.filter(|from| !is_address(from));
+    let (source, staging, mut notes) = match local {
+        Some(path) => (PathBuf::from(path), None, Vec::new()),
+        None => {
+            let (staging, notes) = download(folder, from, feeds, &bar, quiet)?;
+            (staging.0.clone(), Some(staging), notes)
+        }
+    };
+    if !source.exists() {
+        bail!(
+            "`{}` does not exist: name a folder or file of feeds, or the address of a mirror",
+            source.display()
+        );
+    }
+    let import = Import {
+        sources: &[source],
+        database: folder,
+        feeds,
+        now: now(),
+        manifest,
+        others: if local.is_some() && feeds.len() == ALL.len() { Others::Remove } else { Others::Keep },
+    };
+    let mut shown = String::new();
+    let result = import.run(&mut |progress| {
+        let stage = match progress.path {
+            "" => "building the database".to_owned(),
+            path => format!("reading {path} ({} of {})", progress.done + 1, progress.total),
+        };
+        if stage != shown {
+            bar.stage(&stage, 0);
+            shown = stage;
+        }
+    });
+    bar.finish();
+    drop(staging);
+    let Outcome { value, notes: more } = result?;
+    notes.extend(more);
+    if !quiet {
+        summary(&value, &notes)?;
+    }
+    let failed = notes.iter().any(|note| note.grade == Grade::Gap && note.code == "feed-failed");
+    Ok(if failed { Code::Incomplete } else { Code::Clean })
+}
+
+fn is_address(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+/// A folder that goes when it is dropped.
+struct Staging(PathBuf);
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Downloads every feed's files, from a mirror or from their own addresses. A feed that cannot be had is
+/// a gap and blocks no other.
+fn download(
+    folder: &Path,
+    mirror: Option<&str>,
+    feeds: &[&'static dyn Feed],
+    bar: &Bar,
+    quiet: bool,
+) -> Result<(Staging, Vec<Note>)> {
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    let staging = Staging(parent.join(format!("feeds-{}", std::process::id())));
+    std::fs::create_dir_all(&staging.0).with_context(|| format!("making `{}`", staging.0.display()))?;
+    let client = Client::new(concat!("seaworthy/", env!("CARGO_PKG_VERSION")));
+    let mut notes = Vec::new();
+    let mut had = 0;
+    let addresses =
+        |feed: &&'static dyn Feed| feed.addresses().into_iter().map(|address| (feed.about().name, address));
+    let all: Vec<(&str, Address)> = feeds.iter().flat_map(addresses).collect();
+    for (feed, address) in &all {
+        let url = match mirror {
+            Some(base) => format!("{}/{}", base.trim_end_matches('/'), encoded(&address.path)),
+            None => address.url.clone(),
+        };
+        let path = staging.0.join(&address.path);
+        std::fs::create_dir_all(path.parent().unwrap_or(&staging.0))?;
+        bar.stage(&format!("downloading {}", address.path), 0);
+        match client.download(&url, &path, DOWNLOAD_BYTES_MAX, &mut |bytes| bar.advance(bytes)) {
+            Ok(_) => had += 1,
+            // A mirror may carry a part of the feeds; what it lacks is told once, below.
+            Err(seaworthy_net::Error::Status { status: 404, .. }) if mirror.is_some() => {}
+            Err(error) => {
+                let detail =
+                    crate::exit::error_text(&anyhow::Error::from(error)).replacen("seaworthy: ", "", 1);
+                if !quiet {
+                    bar.finish();
+                    eprintln!("seaworthy: {detail}");
+                }
+                notes.push(Note::gap("feed-failed", feed, &address.path, detail));
+            }
+        }
+    }
+    if let Some(base) = mirror {
+        let url = format!("{}/{MANIFEST_FILE}", base.trim_end_matches('/'));
+        // A mirror need not have one; then its feeds count as complete.
+        let _ = client.download(&url, &staging.0.join(MANIFEST_FILE), 1 << 20, &mut |_| ());
+    }
+    bar.finish();
+    if had == 0 {
+        bail!(
+            "none of {} feed files could be had: is there a network, and does it let you through (HTTPS_PROXY)? \
+             The database that is installed stays as it is. `--from FOLDER` imports feeds that are already here.",
+            all.len()
+        );
+    }
+    Ok((staging, notes))
+}
+
+/// Path of an address: colons and spaces of ecosystem names are percent-encoded.
+fn encoded(path: &str) -> String {
+    path.replace('%', "%25").replace(' ', "%20").replace(':', "%3A")
+}
+
+fn summary(imported: &Imported, notes: &[Note]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{} records from {} files: {} shards, {}",
+        thousands(imported.records),
+        imported.files,
+        imported.status.sources.len(),
+        bytes(imported.bytes)
+    )?;
+    let mut counts: BTreeMap<(Grade, &str, &str), (usize, &Note)> = BTreeMap::new();
+    for note in notes {
+        counts.entry((note.grade, &note.code, &note.unit)).or_insert((0, note)).0 += 1;
+    }
+    for ((grade, code, unit), (count, first)) in counts.iter().rev() {
+        let word = if *grade == Grade::Gap { "gap" } else { "note" };
+        let more = if *count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+        writeln!(out, "  {word} {code} [{unit}] {}: {}{more}", clean(&first.subject), clean(&first.detail))?;
+    }
+    Ok(())
+}
+
+fn status(folder: &Path, json: bool) -> Result<Code> {
+    let Outcome { value: database, notes } = Database::open(folder)?;
+    let status = database.status();
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
+        return Ok(Code::Clean);
+    }
+    print_status(&mut out, folder, &status)?;
+    for note in notes {
+        writeln!(out, "{}: {}", note.code, clean(&note.detail))?;
+    }
+    Ok(Code::Clean)
+}
+
+fn print_status(out: &mut impl Write, folder: &Path, status: &DataStatus) -> Result<()> {
+    match status.built {
+        Some(built) => writeln!(out, "database in {}, built {built}\n", folder.display())?,
+        None => writeln!(out, "no database in {}: the built-in starter set is used\n", folder.display())?,
+    }
+    writeln!(out, "{:24} {:>9}  {:10}  {:8}", "shard", "records", "as of", "complete")?;
+    for source in &status.sources {
+        let day = source.as_of.map(|time| time.date().to_string()).unwrap_or_else(|| "unknown".into());
+        let complete = match source.completeness {
+            Completeness::Complete => "yes",
+            Completeness::Partial => "partly",
+            Completeness::Starter => "starter",
+        };
+        let remark =
+            if source.completeness == Completeness::Partial { clean(&source.remark) } else { String::new() };
+        let line =
+            format!("{:24} {:>9}  {day:10}  {complete:8} {remark}", source.shard, thousands(source.records));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn verify(folder: &Path) -> Result<Code> {
+    let Outcome { value: database, .. } = Database::open(folder)?;
+    if database.built().is_none() {
+        bail!("there is no database in `{}`: `seaworthy db update` installs one", folder.display());
+    }
+    database.verify()?;
+    println!("every block of the database in {} is sound", folder.display());
+    Ok(Code::Clean)
+}

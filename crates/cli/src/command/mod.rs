@@ -1,0 +1,44 @@
+//! One file for each command.
+
+mod cache;
+mod db;
+mod explain;
+mod list;
+mod scan;
+mod setup;
+
+use crate::arguments::{Arguments, Command};
+use crate::config;
+use crate::exit::Code;
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use std::path::Path;
+
+/// Runs what was typed.
+pub fn run(arguments: Arguments) -> Result<Code> {
+    if let Command::Read = arguments.command {
+        seaworthy_scan::reader::child_main().context("the parsing process failed")?;
+        return Ok(Code::Clean);
+    }
+    let config = config::load(arguments.config.as_deref())?;
+    match &arguments.command {
+        Command::Scan(options) => scan::run(&arguments, &config, options),
+        Command::Explain(options) => explain::run(&arguments, &config, options),
+        Command::Db(command) => db::run(&arguments, &config, command),
+        Command::List(options) => list::run(options),
+        Command::Cache(command) => cache::run(&arguments, &config, command),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "seaworthy", &mut std::io::stdout());
+            Ok(Code::Clean)
+        }
+        Command::Man { folder } => manual(folder),
+        Command::Read => Ok(Code::Clean),
+    }
+}
+
+fn manual(folder: &Path) -> Result<Code> {
+    let what = || format!("writing manual pages to `{}`", folder.display());
+    std::fs::create_dir_all(folder).with_context(what)?;
+    clap_mangen::generate_to(Arguments::command(), folder).with_context(what)?;
+    Ok(Code::Clean)
+}

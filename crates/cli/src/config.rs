@@ -1,0 +1,112 @@
+//! The configuration file: what `scan` would otherwise be told each time. The command line wins.
+//!
+//! ```toml
+//! fail-on = "high"
+//! unknown-as = "medium"
+//! only-fixed = true
+//! strict = true
+//! data-age = 3
+//! max-memory = "160M"
+//! cache-size = "2G"
+//! format = "table"
+//! ignore-files = ["security/ignore.toml"]
+//! db = "/var/lib/seaworthy/db"
+//! ```
+
+use crate::files;
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Everything the file may say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// See `--fail-on`.
+    pub fail_on: Option<String>,
+    /// See `--unknown-as`.
+    pub unknown_as: Option<String>,
+    /// See `--only-fixed`.
+    #[serde(default)]
+    pub only_fixed: bool,
+    /// See `--strict`.
+    #[serde(default)]
+    pub strict: bool,
+    /// See `--data-age`.
+    pub data_age: Option<i64>,
+    /// See `--max-memory`.
+    pub max_memory: Option<String>,
+    /// Bound of the layer cache.
+    pub cache_size: Option<String>,
+    /// See `--format`.
+    pub format: Option<String>,
+    /// See `--ignore-file`; relative to the configuration file.
+    #[serde(default)]
+    pub ignore_files: Vec<PathBuf>,
+    /// See `--db`.
+    pub db: Option<PathBuf>,
+    /// See `--cache`.
+    pub cache: Option<PathBuf>,
+}
+
+/// Reads the file that was named, else the project's, else the user's, else nothing.
+pub fn load(named: Option<&Path>) -> Result<Config> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => {
+            let candidates = [PathBuf::from("seaworthy.toml"), files::user_config()];
+            match candidates.into_iter().find(|path| path.is_file()) {
+                Some(path) => path,
+                None => return Ok(Config::default()),
+            }
+        }
+    };
+    let what = || format!("reading the configuration `{}`", path.display());
+    let text = std::fs::read_to_string(&path).with_context(what)?;
+    let mut config: Config = toml::from_str(&text).with_context(what)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for file in &mut config.ignore_files {
+        *file = folder.join(&*file);
+    }
+    Ok(config)
+}
+
+/// Bytes of `160M`, `1G`, `512K` or a plain number (powers of 1024).
+pub fn size(text: &str) -> Result<u64> {
+    let trimmed = text.trim().trim_end_matches(['B', 'b']).trim_end_matches('i');
+    let (digits, unit) = match trimmed.char_indices().last() {
+        Some((at, letter)) if letter.is_ascii_alphabetic() => (&trimmed[..at], letter.to_ascii_uppercase()),
+        _ => (trimmed, ' '),
+    };
+    let shift = match unit {
+        ' ' => 0,
+        'K' => 10,
+        'M' => 20,
+        'G' => 30,
+        _ => bail!("`{text}` is not a size: write 160M or 1G"),
+    };
+    let number: u64 =
+        digits.trim().parse().with_context(|| format!("`{text}` is not a size: write 160M or 1G"))?;
+    number.checked_mul(1 << shift).with_context(|| format!("`{text}` is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("160M", 160 << 20), ("1GiB", 1 << 30), ("512 k", 512 << 10), ("7", 7)] {
+            assert_eq!(size(text).expect(text), bytes);
+        }
+        for bad in ["", "M", "x", "-1", "1T", "99999999999G", "é"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(toml::from_str::<Config>("fail_on = 'high'").is_err());
+        assert!(toml::from_str::<Config>("fail-on = 'high'").is_ok());
+    }
+}

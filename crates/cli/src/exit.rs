@@ -1,0 +1,48 @@
+//! Exit codes, and how errors are told.
+
+use anyhow::Error;
+use seaworthy_types::{Decision, Report};
+use std::process::ExitCode;
+
+/// What the program says to the shell. When several hold: error before findings before incomplete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// It may sail: nothing over the threshold, and everything was seen.
+    Clean = 0,
+    /// It may not sail: findings over the threshold (or, with `--strict`, something was not seen).
+    Findings = 1,
+    /// The program could not do what was asked.
+    Error = 2,
+    /// Nothing over the threshold was found, but something was not seen.
+    Incomplete = 3,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        ExitCode::from(code as u8)
+    }
+}
+
+impl Code {
+    /// The code for a report.
+    pub fn of(report: &Report) -> Self {
+        match report.verdict.decision {
+            Decision::Deny => Self::Findings,
+            _ if report.verdict.incomplete => Self::Incomplete,
+            _ => Self::Clean,
+        }
+    }
+}
+
+/// One paragraph: what was tried, then why.
+pub fn error_text(error: &Error) -> String {
+    let mut text = format!("seaworthy: {error}");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}

@@ -1,0 +1,91 @@
+//! Where results go: one format to standard output, others to files.
+
+use crate::arguments::Colour;
+use anyhow::{Context, Result, bail};
+use seaworthy_report::format::ALL;
+use seaworthy_report::{Format, Options, by_name};
+use seaworthy_types::Report;
+use std::fs;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// A file to write.
+#[derive(Clone)]
+pub struct ToFile {
+    format: &'static dyn Format,
+    path: PathBuf,
+}
+
+/// The format with this name, or an error that lists all.
+pub fn format(name: &str) -> Result<&'static dyn Format> {
+    by_name(name).with_context(|| {
+        let names: Vec<&str> = ALL.iter().map(|format| format.about().name).collect();
+        format!("there is no format `{name}`; there are {}", names.join(", "))
+    })
+}
+
+/// Parses `FORMAT=FILE`.
+pub fn to_file(text: &str) -> Result<ToFile> {
+    let Some((name, path)) = text.split_once('=') else {
+        bail!("`{text}`: write the format and the file, such as `-o sarif=scan.sarif`");
+    };
+    if path.is_empty() {
+        bail!("`{text}`: the file's name is missing");
+    }
+    Ok(ToFile { format: format(name)?, path: path.into() })
+}
+
+/// Whether standard output gets colours.
+pub fn colours(when: Colour) -> bool {
+    match when {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            io::stdout().is_terminal()
+                && !set("NO_COLOR")
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// Columns of the terminal; 0 when there is none.
+pub fn columns() -> usize {
+    if let Some(columns) = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()) {
+        return columns;
+    }
+    rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col))
+}
+
+/// Writes a file whole or not at all.
+pub fn write_file(report: &Report, to: &ToFile, options: &Options) -> Result<()> {
+    let what = || format!("writing `{}`", to.path.display());
+    let options = Options { colour: false, width: 0, ..options.clone() };
+    let mut bytes = Vec::new();
+    to.format.write(report, &options, &mut bytes).with_context(what)?;
+    write_whole(&to.path, &bytes).with_context(what)
+}
+
+/// Writes beside the file first, then renames: an existing file is never half overwritten. What is no
+/// regular file (`/dev/stdout`) is written to directly.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return fs::write(path, bytes);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let aside = path.with_file_name(name);
+    let written = fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}
+
+/// Prints the report.
+pub fn print(report: &Report, format: &'static dyn Format, options: &Options) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    format.write(report, options, &mut out)?;
+    out.flush()?;
+    Ok(())
+}

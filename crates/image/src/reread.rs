@@ -1,0 +1,238 @@
+//! Content that the one pass could not hand over: large files, hard links, sparse files. A plain layer is
+//! read where the bytes lie; a compressed one is inflated again, once for all that goes forward.
+
+use crate::layer::OpenedLayer;
+use crate::notebook::Notebook;
+use crate::source::read_full;
+use crate::stream::{Packing, Stream};
+use crate::tar::extended::Segment;
+use crate::walk::Deferred;
+use crate::{Content, Error, ReadAt, Source, Visitor};
+use seaworthy_types::Limits;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Inflated bytes that are kept for short ways back.
+const WINDOW_BYTES: usize = 4 << 20;
+/// Bytes inflated at a time.
+const STEP_BYTES: usize = 256 << 10;
+/// Restarts of one layer for all its large files, in multiples of `rereads_max`.
+const LAYER_FACTOR: u32 = 8;
+
+/// Hands over all deferred content, by place in the layer. Gives the buffer back.
+pub(crate) fn deliver(
+    layer: &OpenedLayer,
+    deferred: Vec<Deferred>,
+    limits: &Limits,
+    visitor: &mut dyn Visitor,
+    notes: &mut Notebook,
+    mut buffer: Vec<u8>,
+) -> Result<Vec<u8>, Error> {
+    if deferred.is_empty() {
+        return Ok(buffer);
+    }
+    let bytes = match layer.packing {
+        Packing::Plain => Bytes::Plain(Arc::clone(&layer.source), layer.offset, layer.len),
+        _ => Bytes::Packed(Mutex::new(Inflated::new(layer, limits))),
+    };
+    let mut rest = deferred.as_slice();
+    while let Some(first) = rest.first() {
+        let count = rest.iter().take_while(|other| same_content(first, other)).count().max(1);
+        let (group, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        rest = after;
+        let tail = group.iter().map(|one| one.tail.as_slice()).max_by_key(|tail| tail.len()).unwrap_or(&[]);
+        let file = StoredFile::new(&bytes, first, tail, limits.rereads_max);
+        if first.size > limits.file_bytes_whole_max {
+            for one in group {
+                visitor.content(one.index, Content::Large(&file));
+            }
+            continue;
+        }
+        buffer.clear();
+        buffer.resize(usize::try_from(first.size).unwrap_or(0), 0);
+        match file.fill(&mut buffer) {
+            Ok(()) => group.iter().for_each(|one| visitor.content(one.index, Content::Whole(&buffer))),
+            Err(error) if is_budget(&error) => {
+                let detail = "the layer was inflated too often (rereads_max): some contents were not seen";
+                notes.gap("rereads-exhausted", "", detail);
+            }
+            Err(error) => return Err(Error::io(&*layer.what, error)),
+        }
+    }
+    Ok(buffer)
+}
+
+fn same_content(a: &Deferred, b: &Deferred) -> bool {
+    (a.offset, a.stored, a.size) == (b.offset, b.stored, b.size)
+}
+
+/// Whether an error of [`ReadAt::read_at`] says that `rereads_max` was reached: a gap, not a failure.
+pub fn is_budget(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::QuotaExceeded
+}
+
+/// The uncompressed bytes of a layer.
+enum Bytes<'l> {
+    Plain(Arc<dyn Source>, u64, u64),
+    Packed(Mutex<Inflated<'l>>),
+}
+
+impl Bytes<'_> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8], restarts: &AtomicU32) -> io::Result<usize> {
+        match self {
+            Self::Plain(source, start, len) => {
+                let left = usize::try_from(len.saturating_sub(offset)).unwrap_or(usize::MAX);
+                let length = buffer.len().min(left);
+                let part = buffer.get_mut(..length).unwrap_or_default();
+                read_full(&**source, start.saturating_add(offset), part)
+            }
+            Self::Packed(inflated) => {
+                inflated.lock().unwrap_or_else(PoisonError::into_inner).read_at(offset, buffer, restarts)
+            }
+        }
+    }
+}
+
+/// Inflates a layer again, forward; going back further than the window starts anew.
+struct Inflated<'l> {
+    layer: &'l OpenedLayer,
+    limits: &'l Limits,
+    stream: Option<Stream>,
+    window: Vec<u8>,
+    /// Offset of the window in the layer.
+    start: u64,
+    restarts_left: u32,
+}
+
+impl<'l> Inflated<'l> {
+    fn new(layer: &'l OpenedLayer, limits: &'l Limits) -> Self {
+        let restarts_left = limits.rereads_max.saturating_mul(LAYER_FACTOR);
+        Self { layer, limits, stream: None, window: Vec::new(), start: 0, restarts_left }
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8], restarts: &AtomicU32) -> io::Result<usize> {
+        if self.stream.is_none() || offset < self.start {
+            self.restart(restarts)?;
+        }
+        loop {
+            let at = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+            if let Some(bytes) = self.window.get(at..).filter(|bytes| !bytes.is_empty()) {
+                let count = bytes.len().min(buffer.len());
+                for (to, from) in buffer.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                return Ok(count);
+            }
+            if self.advance()? == 0 {
+                return Ok(0);
+            }
+        }
+    }
+
+    fn restart(&mut self, restarts: &AtomicU32) -> io::Result<()> {
+        let spent = || io::Error::new(io::ErrorKind::QuotaExceeded, "budget: rereads_max was reached");
+        self.restarts_left = self.restarts_left.checked_sub(1).ok_or_else(spent)?;
+        let left = restarts.load(Ordering::Relaxed).checked_sub(1).ok_or_else(spent)?;
+        restarts.store(left, Ordering::Relaxed);
+        self.stream = Some(self.layer.stream(self.limits, false).map_err(io::Error::other)?);
+        self.window.clear();
+        self.start = 0;
+        Ok(())
+    }
+
+    fn advance(&mut self) -> io::Result<usize> {
+        let Some(stream) = &mut self.stream else { return Ok(0) };
+        if self.window.len() + STEP_BYTES > WINDOW_BYTES {
+            let dropped = WINDOW_BYTES / 2;
+            self.window.drain(..dropped);
+            self.start += dropped as u64;
+        }
+        let length = self.window.len();
+        self.window.resize(length + STEP_BYTES, 0);
+        let count = stream.fill(self.window.get_mut(length..).unwrap_or_default()).map_err(io::Error::other);
+        self.window.truncate(length + count.as_ref().copied().unwrap_or(0));
+        count
+    }
+}
+
+/// One file of a layer, holes of a sparse one filled with zeros.
+struct StoredFile<'b> {
+    bytes: &'b Bytes<'b>,
+    offset: u64,
+    stored: u64,
+    size: u64,
+    /// Segments with the offset of their bytes among the stored ones.
+    segments: Option<Vec<(Segment, u64)>>,
+    tail: &'b [u8],
+    restarts_left: AtomicU32,
+}
+
+impl<'b> StoredFile<'b> {
+    fn new(bytes: &'b Bytes<'b>, deferred: &Deferred, tail: &'b [u8], restarts: u32) -> Self {
+        let segments = deferred.segments.as_ref().map(|segments| {
+            let mut at = 0;
+            let place = |segment: &Segment| {
+                let placed = (*segment, at);
+                at += segment.length;
+                placed
+            };
+            segments.iter().filter(|segment| segment.length > 0).map(place).collect()
+        });
+        let Deferred { offset, stored, size, .. } = *deferred;
+        Self { bytes, offset, stored, size, segments, tail, restarts_left: AtomicU32::new(restarts) }
+    }
+
+    fn fill(&self, buffer: &mut [u8]) -> io::Result<()> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.read_at(filled as u64, rest)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        Ok(())
+    }
+
+    fn read_stored(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.stored.saturating_sub(at)).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let part = buffer.get_mut(..length).unwrap_or_default();
+        self.bytes.read_at(self.offset.saturating_add(at), part, &self.restarts_left)
+    }
+}
+
+impl ReadAt for StoredFile<'_> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let buffer = buffer.get_mut(..length).unwrap_or_default();
+        let Some(segments) = &self.segments else {
+            let from_tail = offset.checked_sub(self.size.saturating_sub(self.tail.len() as u64));
+            let at = from_tail.and_then(|at| usize::try_from(at).ok());
+            if let Some(kept) = at.and_then(|at| self.tail.get(at..)).filter(|kept| !kept.is_empty()) {
+                let count = kept.len().min(buffer.len());
+                buffer.iter_mut().zip(kept).for_each(|(to, from)| *to = *from);
+                return Ok(count);
+            }
+            return self.read_stored(offset, buffer);
+        };
+        let next = segments.partition_point(|(segment, _)| segment.offset + segment.length <= offset);
+        let Some((segment, place)) = segments.get(next) else {
+            buffer.fill(0);
+            return Ok(buffer.len());
+        };
+        if offset < segment.offset {
+            let hole = usize::try_from(segment.offset - offset).unwrap_or(usize::MAX).min(buffer.len());
+            buffer.iter_mut().take(hole).for_each(|byte| *byte = 0);
+            return Ok(hole);
+        }
+        let inside = offset - segment.offset;
+        let length = usize::try_from(segment.length - inside).unwrap_or(usize::MAX).min(buffer.len());
+        self.read_stored(place + inside, buffer.get_mut(..length).unwrap_or_default())
+    }
+
+    fn len(&self) -> u64 {
+        self.size
+    }
+}

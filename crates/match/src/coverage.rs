@@ -1,0 +1,223 @@
+//! What nobody could judge, and why: the coverage that data and inventory leave.
+
+use crate::Options;
+use crate::subject::Judged;
+use seaworthy_advisory::{Lookup, LookupError, Record};
+use seaworthy_types::{Completeness, DataSource, Inventory, Note, distribution, ecosystem};
+use std::collections::{BTreeMap, BTreeSet};
+
+const UNIT: &str = "match";
+/// Names listed in one note.
+const NAMES_MAX: usize = 5;
+
+/// Gathers what was not judged.
+pub(crate) struct Coverage<'a> {
+    data: &'a dyn Lookup,
+    options: &'a Options,
+    inventory: &'a Inventory,
+    sources: BTreeMap<String, Option<DataSource>>,
+    without_data: BTreeMap<String, Vec<String>>,
+    third_party: Vec<String>,
+    versions: BTreeMap<(String, String), String>,
+    unknown_versions: BTreeSet<String>,
+    errors: BTreeMap<String, String>,
+}
+
+impl<'a> Coverage<'a> {
+    pub(crate) fn new(inventory: &'a Inventory, data: &'a dyn Lookup, options: &'a Options) -> Self {
+        Self {
+            data,
+            options,
+            inventory,
+            sources: BTreeMap::new(),
+            without_data: BTreeMap::new(),
+            third_party: Vec::new(),
+            versions: BTreeMap::new(),
+            unknown_versions: BTreeSet::new(),
+            errors: BTreeMap::new(),
+        }
+    }
+
+    /// Whether data speak of the subject; if not, that is remembered.
+    pub(crate) fn judges(&mut self, judged: &Judged<'_>) -> bool {
+        if judged.is_third_party() {
+            self.third_party.push(judged.subject.name.clone());
+            return false;
+        }
+        if judged.shard.is_empty() {
+            self.without_data
+                .entry(judged.subject.ecosystem.clone())
+                .or_default()
+                .push(judged.subject.name.clone());
+            return false;
+        }
+        let data = self.data;
+        let source = self.sources.entry(judged.shard.clone()).or_insert_with(|| data.source(&judged.shard));
+        if source.is_none() {
+            self.without_data.entry(judged.shard.clone()).or_default().push(judged.subject.name.clone());
+        }
+        source.is_some()
+    }
+
+    pub(crate) fn data_error(&mut self, shard: &str, error: &LookupError) {
+        self.errors.entry(shard.to_owned()).or_insert_with(|| error.to_string());
+    }
+
+    pub(crate) fn no_scheme(&mut self, scheme: &str, judged: &Judged<'_>) {
+        let text = format!("there is no version order `{scheme}`");
+        self.versions.insert((judged.subject.name.clone(), judged.subject.version.clone()), text);
+    }
+
+    /// A record speaks of the package, and its version is not known.
+    pub(crate) fn version_unknown(&mut self, judged: &Judged<'_>, _record: &Record) {
+        self.unknown_versions.insert(judged.subject.name.clone());
+    }
+
+    pub(crate) fn version_unreadable(&mut self, judged: &Judged<'_>, record: &Record, what: &str) {
+        let text = format!("{what} ({})", record.advisory.id);
+        self.versions.entry((judged.subject.name.clone(), judged.subject.version.clone())).or_insert(text);
+    }
+
+    /// Shards asked, and the notes.
+    pub(crate) fn finish(self) -> (Vec<String>, Vec<Note>) {
+        let mut notes = self.distribution_notes();
+        notes.extend(self.source_notes());
+        for (shard, names) in &self.without_data {
+            notes.push(without_data(shard, names, self.inventory));
+        }
+        if !self.third_party.is_empty() {
+            let detail = format!(
+                "{} from other repositories than the distribution's: its data do not speak of them ({})",
+                counted(self.third_party.len(), "package"),
+                listed(&self.third_party)
+            );
+            notes.push(Note::gap("third-party-packages", UNIT, "", detail));
+        }
+        for ((name, version), what) in &self.versions {
+            let detail =
+                format!("an advisory on {name} could not be compared with the installed {version}: {what}");
+            notes.push(Note::gap("version-unreadable", UNIT, name, detail));
+        }
+        for name in &self.unknown_versions {
+            let detail = "advisories speak of it, and its version is not recorded (a development build?)";
+            notes.push(Note::gap("version-unknown", UNIT, name, detail));
+        }
+        for (shard, what) in &self.errors {
+            notes.push(Note::gap("data-damaged", UNIT, shard, what.clone()));
+        }
+        for evidence in &self.inventory.unidentified {
+            if evidence.owner.is_none() && !self.is_named(&evidence.path) {
+                let detail = "no coordinates inside, and nothing in the data fits its name and classes: it was not judged";
+                notes.push(Note::gap("archive-unidentified", UNIT, &evidence.path, detail));
+            }
+        }
+        let shards =
+            self.sources.into_iter().filter(|(_, source)| source.is_some()).map(|(shard, _)| shard).collect();
+        (shards, notes)
+    }
+
+    fn is_named(&self, path: &str) -> bool {
+        self.inventory
+            .packages
+            .iter()
+            .any(|package| package.locations.iter().any(|location| location.path == path))
+    }
+
+    fn distribution_notes(&self) -> Vec<Note> {
+        let of_distribution = |id: &str| ecosystem::by_id(id).is_some_and(|e| e.of_distribution);
+        let installed = self.inventory.packages.iter().filter(|p| of_distribution(&p.ecosystem)).count();
+        let Some(os) = &self.inventory.os else {
+            return match installed {
+                0 => Vec::new(),
+                count => {
+                    let detail = format!(
+                        "{} of a distribution that does not say its name (no os-release): none could be judged",
+                        counted(count, "package")
+                    );
+                    vec![Note::gap("distribution-unknown", UNIT, "", detail)]
+                }
+            };
+        };
+        let Some(record) = distribution::of(os) else {
+            let detail = match installed {
+                0 => "a distribution that is not known here, and no packages of its own".to_owned(),
+                count => format!(
+                    "a distribution that is not known here: {} could not be judged",
+                    counted(count, "package")
+                ),
+            };
+            let note = if installed == 0 { Note::info } else { Note::gap };
+            return vec![note("distribution-unknown", UNIT, os.label(), detail)];
+        };
+        match record.end_of_life(os) {
+            Some(day) if day < self.options.today => {
+                let detail = format!(
+                    "free security support ended on {day}: newer vulnerabilities may not be recorded for it. Move to a supported release"
+                );
+                vec![Note::gap("distribution-end-of-life", UNIT, os.label(), detail)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn source_notes(&self) -> Vec<Note> {
+        let mut notes = Vec::new();
+        let mut starter = Vec::new();
+        for (shard, source) in &self.sources {
+            let Some(source) = source else { continue };
+            match source.completeness {
+                Completeness::Complete => {}
+                Completeness::Partial => {
+                    notes.push(Note::gap("data-partial", UNIT, shard, source.remark.clone()));
+                }
+                Completeness::Starter => starter.push(shard.clone()),
+            }
+            let age = source.as_of.map(|time| time.date().days_until(self.options.today));
+            if let Some(days) = age.filter(|days| *days > self.options.data_age_days_max)
+                && source.completeness != Completeness::Starter
+            {
+                let detail = format!("the data are {days} days old: run `seaworthy db update`");
+                notes.push(Note::gap("data-old", UNIT, shard, detail));
+            }
+        }
+        if !starter.is_empty() {
+            let detail = format!(
+                "only the built-in starter set (exploited vulnerabilities that matter most) was asked for {}: run `seaworthy db update`",
+                starter.join(", ")
+            );
+            notes.push(Note::gap("data-starter-only", UNIT, "", detail));
+        }
+        notes
+    }
+}
+
+fn without_data(shard: &str, names: &[String], inventory: &Inventory) -> Note {
+    let label = ecosystem::by_id(shard).map_or(shard, |e| e.label);
+    let os = inventory.os.as_ref().map(|os| os.label()).unwrap_or_default();
+    let of_distribution = ecosystem::by_id(shard).is_some_and(|e| e.of_distribution);
+    let why = match of_distribution {
+        true => format!(
+            "no data can speak of them without a known distribution and release ({})",
+            if os.is_empty() { "none found" } else { &os }
+        ),
+        false => "no data about them are installed: run `seaworthy db update`".into(),
+    };
+    let detail = format!("{} of {label}: {why} ({})", counted(names.len(), "package"), listed(names));
+    Note::gap("data-missing", UNIT, shard, detail)
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn listed(names: &[String]) -> String {
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    let more = names.len().saturating_sub(NAMES_MAX);
+    names.truncate(NAMES_MAX);
+    match more {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}

@@ -1,0 +1,303 @@
+//! Records to findings: everything that speaks of one vulnerability in one subject becomes one.
+
+use crate::conditions;
+use crate::coverage::Coverage;
+use crate::priority::priority;
+use crate::range::{Hit, Judgement, judge};
+use crate::severity::{self, Nearness};
+use crate::subject::{Judged, Question};
+use seaworthy_advisory::{Lookup, Record, Vulnerability};
+use seaworthy_types::{
+    Advisory, Comparison, Enrichment, Finding, FindingId, FindingKind, Rating, Reason, Status, Subject,
+    Suppression, is_bulletin, is_cve,
+};
+use seaworthy_version::Scheme;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+/// Gathers hits and turns them into findings.
+pub(crate) struct Collector<'d> {
+    data: &'d dyn Lookup,
+    drafts: BTreeMap<Key, Draft>,
+}
+
+/// Vulnerability, identity of the subject, version, owner.
+type Key = (String, String, String, String);
+
+/// What is gathered about one finding.
+struct Draft {
+    id: FindingId,
+    subject: Subject,
+    owner: Option<String>,
+    scheme: &'static str,
+    aliases: Vec<String>,
+    hits: Vec<Heard>,
+}
+
+/// One record's word.
+struct Heard {
+    advisory: Advisory,
+    ratings: Vec<Rating>,
+    reason: Reason,
+    withdrawn: bool,
+}
+
+impl<'d> Collector<'d> {
+    pub(crate) fn new(data: &'d dyn Lookup) -> Self {
+        Self { data, drafts: BTreeMap::new() }
+    }
+
+    /// Judges one record about one question of a subject.
+    pub(crate) fn record(
+        &mut self,
+        judged: &Judged<'_>,
+        question: &Question<'_>,
+        record: &Record,
+        coverage: &mut Coverage<'_>,
+    ) {
+        if !conditions::hold(&record.affected.conditions, question.package) {
+            return;
+        }
+        let Some(scheme) = seaworthy_version::by_name(judged.scheme) else {
+            coverage.no_scheme(judged.scheme, judged);
+            return;
+        };
+        if question.version.is_empty() {
+            coverage.version_unknown(judged, record);
+            return;
+        }
+        match judge(&record.affected, &question.version, scheme) {
+            Judgement::Affected(hit) => {
+                for vulnerability in &record.vulnerabilities {
+                    self.hear(judged, question, record, vulnerability, &hit);
+                }
+            }
+            Judgement::Unaffected => {}
+            Judgement::Unreadable(what) => coverage.version_unreadable(judged, record, &what),
+        }
+    }
+
+    fn hear(
+        &mut self,
+        judged: &Judged<'_>,
+        question: &Question<'_>,
+        record: &Record,
+        vulnerability: &Vulnerability,
+        hit: &Hit,
+    ) {
+        let owner = judged.owner().unwrap_or_default().to_owned();
+        let key = (vulnerability.id.clone(), judged.identity.clone(), judged.subject.version.clone(), owner);
+        let draft = self.drafts.entry(key).or_insert_with(|| Draft {
+            id: FindingId::new(FindingKind::Vulnerability, &vulnerability.id, &judged.identity, judged.place),
+            subject: judged.subject.clone(),
+            owner: judged.owner().map(str::to_owned),
+            scheme: judged.scheme,
+            aliases: Vec::new(),
+            hits: Vec::new(),
+        });
+        draft.aliases.extend(vulnerability.aliases.iter().cloned());
+        if !is_bulletin(&record.advisory.id) {
+            draft.aliases.push(record.advisory.id.clone());
+        }
+        let reason = Reason {
+            advisory: record.advisory.id.clone(),
+            source: record.advisory.source.clone(),
+            shard: judged.shard.clone(),
+            comparison: Comparison {
+                scheme: judged.scheme.into(),
+                installed: question.version.clone(),
+                range: hit.range.clone(),
+            },
+            status: if hit.fixed.is_some() && record.affected.status == Status::Affected {
+                Status::Fixed
+            } else {
+                record.affected.status
+            },
+            status_reason: record.affected.status_reason.clone(),
+            fixed_versions: hit.fixed.iter().cloned().collect(),
+        };
+        draft.hits.push(Heard {
+            advisory: record.advisory.clone(),
+            ratings: record.affected.ratings.clone(),
+            withdrawn: record.advisory.withdrawn.is_some(),
+            reason,
+        });
+    }
+
+    /// Findings that count, and those that do not.
+    pub(crate) fn finish(self, coverage: &mut Coverage<'_>) -> (Vec<Finding>, Vec<Finding>) {
+        let mut known: BTreeMap<String, Enrichment> = BTreeMap::new();
+        let (mut findings, mut suppressed) = (Vec::new(), Vec::new());
+        for ((vulnerability, ..), draft) in self.drafts {
+            let enrichment = known.entry(vulnerability.clone()).or_insert_with(|| {
+                self.data.enrichment(&vulnerability).unwrap_or_else(|error| {
+                    coverage.data_error("cve", &error);
+                    Enrichment::default()
+                })
+            });
+            let finding = finding(vulnerability, draft, enrichment);
+            match finding.suppression {
+                Some(_) => suppressed.push(finding),
+                None => findings.push(finding),
+            }
+        }
+        (findings, suppressed)
+    }
+}
+
+fn finding(vulnerability: String, mut draft: Draft, enrichment: &Enrichment) -> Finding {
+    draft.hits.sort_by(|a, b| {
+        a.reason
+            .advisory
+            .cmp(&b.reason.advisory)
+            .then_with(|| a.reason.comparison.range.cmp(&b.reason.comparison.range))
+    });
+    draft.hits.dedup_by(|a, b| a.reason == b.reason);
+    let suppression = suppression(&draft, enrichment);
+    let standing: Vec<&Heard> = match draft.hits.iter().any(|heard| !heard.withdrawn) {
+        true => draft.hits.iter().filter(|heard| !heard.withdrawn).collect(),
+        false => draft.hits.iter().collect(),
+    };
+    let fixed_version = fixed_version(&standing, draft.scheme);
+    let (severity, severity_source, ratings) =
+        severity::choose(all_ratings(&standing, enrichment, &draft.subject));
+    let aliases = aliases(&draft, &vulnerability);
+    let mut bulletins: Vec<String> =
+        draft.hits.iter().map(|h| h.advisory.id.clone()).filter(|id| is_bulletin(id)).collect();
+    bulletins.dedup();
+    let best = standing
+        .iter()
+        .min_by_key(|heard| (is_bulletin(&heard.advisory.id), heard.advisory.summary.is_empty()));
+    let text =
+        |pick: fn(&Advisory) -> &str| best.map(|heard| pick(&heard.advisory)).unwrap_or_default().to_owned();
+    let title = text(|advisory| &advisory.summary);
+    let description = text(|advisory| &advisory.details);
+    let mut finding = Finding {
+        id: draft.id,
+        kind: FindingKind::Vulnerability,
+        title: if title.is_empty() { enrichment.summary.clone() } else { title },
+        description,
+        aliases,
+        bulletins,
+        severity,
+        severity_source,
+        ratings,
+        status: status(&standing, fixed_version.is_some()),
+        fixed_version,
+        kev: enrichment.kev.clone(),
+        epss: enrichment.epss,
+        ssvc: enrichment.ssvc.clone(),
+        priority: 0,
+        cwes: joined(standing.iter().flat_map(|h| &h.advisory.cwes).chain(&enrichment.cwes)),
+        references: references(&standing),
+        published: standing.iter().filter_map(|heard| heard.advisory.published).min(),
+        reasons: draft.hits.into_iter().map(|heard| heard.reason).collect(),
+        subject: draft.subject,
+        vulnerability,
+        suppression,
+    };
+    finding.priority = priority(&finding);
+    finding
+}
+
+/// Why a finding does not count, if it does not.
+fn suppression(draft: &Draft, enrichment: &Enrichment) -> Option<Suppression> {
+    let by = |by: &str, reason: String| Some(Suppression { by: by.into(), reason, expires: None });
+    if draft.hits.iter().all(|heard| heard.withdrawn) {
+        return by("withdrawn", "every advisory that says so has been withdrawn".into());
+    }
+    if enrichment.rejected {
+        return by("withdrawn", "the CVE has been rejected".into());
+    }
+    if let Some(heard) = draft.hits.iter().find(|heard| heard.reason.status == Status::NotAffected) {
+        let why = match heard.reason.status_reason.as_str() {
+            "" => "no reason given",
+            reason => reason,
+        };
+        return by(
+            "vendor",
+            format!("{} says that this package is not affected: {why}", heard.reason.source),
+        );
+    }
+    draft.owner.as_ref().and_then(|owner| {
+        by(
+            "owned-by-os-package",
+            format!("its files belong to the distribution package {owner}, whose own data decide"),
+        )
+    })
+}
+
+/// The smallest version that every source that knows a fix calls fixed.
+fn fixed_version(standing: &[&Heard], scheme: &str) -> Option<String> {
+    let scheme: &Scheme = seaworthy_version::by_name(scheme)?;
+    standing
+        .iter()
+        .filter_map(|heard| heard.reason.fixed_versions.first())
+        .max_by(|a, b| (scheme.compare)(a, b).unwrap_or(Ordering::Equal))
+        .cloned()
+}
+
+/// A fix outweighs everything; otherwise the most definite word.
+fn status(standing: &[&Heard], fixed: bool) -> Status {
+    if fixed {
+        return Status::Fixed;
+    }
+    let definite = [
+        Status::NotAffected,
+        Status::WillNotFix,
+        Status::EndOfLife,
+        Status::Deferred,
+        Status::UnderInvestigation,
+    ];
+    definite
+        .into_iter()
+        .find(|status| standing.iter().any(|heard| heard.reason.status == *status))
+        .unwrap_or(Status::Affected)
+}
+
+fn all_ratings(standing: &[&Heard], enrichment: &Enrichment, subject: &Subject) -> Vec<(Nearness, Rating)> {
+    let own = subject.binaries.is_empty();
+    let mut all = Vec::new();
+    for heard in standing {
+        let nearness = match (is_bulletin(&heard.advisory.id), own) {
+            (true, _) => Nearness::Bulletin,
+            (false, true) => Nearness::Advisory,
+            (false, false) => Nearness::Package,
+        };
+        all.extend(heard.ratings.iter().map(|rating| (nearness.min(Nearness::Package), rating.clone())));
+        all.extend(heard.advisory.ratings.iter().map(|rating| (nearness, rating.clone())));
+    }
+    all.extend(enrichment.ratings.iter().map(|rating| (Nearness::Database, rating.clone())));
+    all
+}
+
+/// Other ids, sorted; never a second CVE id and never the main id.
+fn aliases(draft: &Draft, vulnerability: &str) -> Vec<String> {
+    let mut aliases: Vec<String> = draft
+        .aliases
+        .iter()
+        .filter(|alias| alias.as_str() != vulnerability && !(is_cve(alias) && is_cve(vulnerability)))
+        .cloned()
+        .collect();
+    aliases.sort();
+    aliases.dedup();
+    aliases
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut all: Vec<String> = words.cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn references(standing: &[&Heard]) -> Vec<String> {
+    const REFERENCES_MAX: usize = 12;
+    let mut all: Vec<String> = Vec::new();
+    for reference in standing.iter().flat_map(|heard| &heard.advisory.references) {
+        if all.len() < REFERENCES_MAX && !all.contains(reference) {
+            all.push(reference.clone());
+        }
+    }
+    all
+}

@@ -1,0 +1,33 @@
+//! Why a scan could not run.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A scan that gives no report. Each text says what, where and what to try.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The target does not exist or cannot be opened.
+    #[error("cannot open `{}`", path.display())]
+    Open {
+        /// Which path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The target's name or kind makes no sense.
+    #[error("{0}")]
+    Target(String),
+    /// The image or SBOM is damaged, hostile or of an unknown kind.
+    #[error("{0}")]
+    Read(String),
+    /// The parsing process could not be started or died.
+    #[error("the parsing process failed: {what}")]
+    Child {
+        /// What happened to it.
+        what: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}

@@ -1,0 +1,354 @@
+//! The reading half, seen from the parent: what is cached is not read again, everything else is read
+//! by the child; nothing is believed before its digest is verified.
+
+use crate::cache::Kind;
+use crate::protocol::{self, Hello, LayerReply, Reply, Task, frame_bytes_max};
+use crate::reader::{self, Lock};
+use crate::{Cache, Error, Isolation, Opened, Progress, Request, open};
+use seaworthy_analyze::LayerFacts;
+use seaworthy_analyze::cataloguer::Target;
+use seaworthy_analyze::read::{Matcher, units_for};
+use seaworthy_types::{Digest, ImageFacts, Inventory, LayerFactsSummary, Note, TargetKind};
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+/// What reading gives.
+pub(crate) struct Read {
+    pub kind: TargetKind,
+    pub image: Option<ImageFacts>,
+    /// Facts, lowest layer first.
+    pub layers: Vec<LayerFacts>,
+    /// How the facts are to be assembled.
+    pub target: Target,
+    /// The inventory, when the target is an SBOM.
+    pub inventory: Option<Inventory>,
+    pub notes: Vec<Note>,
+}
+
+/// A layer as cached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct CachedLayer {
+    bytes: u64,
+    entries: u64,
+    facts: LayerFacts,
+}
+
+/// An archive seen before, everything in it verified then.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct CachedTarget {
+    kind: TargetKind,
+    image: ImageFacts,
+    notes: Vec<Note>,
+}
+
+/// A file that changed less than this before it was read may change again within one tick of its
+/// clock, unnoticed (git's racy rule).
+const RACY_NS: i128 = 2_000_000_000;
+
+/// Reads a target, by the cache where it can.
+pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
+    let opened = open(request.spec)?;
+    let keys = Keys::new(request, &opened);
+    if let Some(read) = known(request, &keys) {
+        return Ok(read);
+    }
+    let storable = racy_free(&opened, request);
+    let mut talk = Talk::start(request, opened, progress)?;
+    let read = talk.target(&keys);
+    let ended = talk.end();
+    let read = read?;
+    ended?;
+    if let (Some(cache), Some(image)) = (request.cache.filter(|_| !read.layers.is_empty()), &read.image) {
+        // A cache that cannot be written makes the next scan slower and nothing else.
+        if let Some(key) = keys.target.as_ref().filter(|_| storable) {
+            let _ = cache.put(
+                Kind::Target,
+                key,
+                &CachedTarget { kind: read.kind, image: image.clone(), notes: read.notes.clone() },
+            );
+        }
+        cache.trim();
+    }
+    Ok(read)
+}
+
+/// Keys of everything this scan may find in the cache.
+struct Keys {
+    units: Vec<u8>,
+    target: Option<String>,
+}
+
+impl Keys {
+    fn new(request: &Request<'_>, opened: &Opened) -> Self {
+        let fingerprint = Matcher::new(units_for(Target::Image)).fingerprint();
+        let limits = postcard::to_stdvec(&request.limits).unwrap_or_default();
+        let mut units = fingerprint.into_bytes();
+        units.extend_from_slice(&limits);
+        let wish = format!("{:?} {:?} {:?}", request.platform, request.reference, opened.forced);
+        let target =
+            opened.identity.as_ref().map(|identity| Cache::key(&[identity.as_bytes(), wish.as_bytes()]));
+        Self { units, target }
+    }
+    fn layer(&self, diff_id: &Digest) -> String {
+        Cache::key(&[diff_id.as_bytes(), &self.units])
+    }
+}
+
+fn racy_free(opened: &Opened, request: &Request<'_>) -> bool {
+    i128::from(request.now.0) * 1_000_000_000 - opened.changed_ns > RACY_NS
+}
+
+/// The whole result from the cache, when the archive and all its layers are known.
+fn known(request: &Request<'_>, keys: &Keys) -> Option<Read> {
+    let cache = request.cache?;
+    let target: CachedTarget = cache.get(Kind::Target, keys.target.as_ref()?)?;
+    let layers: Option<Vec<LayerFacts>> = target
+        .image
+        .layers
+        .iter()
+        .map(|layer| {
+            cache.get::<CachedLayer>(Kind::Layer, &keys.layer(&layer.diff_id)).map(|cached| cached.facts)
+        })
+        .collect();
+    Some(Read {
+        kind: target.kind,
+        image: Some(target.image),
+        layers: layers?,
+        target: Target::Image,
+        inventory: None,
+        notes: target.notes,
+    })
+}
+
+/// The conversation with the parsing process.
+struct Talk<'r> {
+    request: &'r Request<'r>,
+    progress: &'r dyn Progress,
+    control: UnixStream,
+    replies: BufReader<UnixStream>,
+    other: Other,
+}
+
+/// The parsing process.
+enum Other {
+    Child(Child),
+    Thread(JoinHandle<io::Result<()>>),
+}
+
+impl<'r> Talk<'r> {
+    fn start(request: &'r Request<'r>, opened: Opened, progress: &'r dyn Progress) -> Result<Self, Error> {
+        let Opened { file, forced, is_folder, bytes, .. } = opened;
+        let source = OwnedFd::from(file);
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |source: io::Error| Error::Child { what, source }
+        };
+        let (ours, theirs) = UnixStream::pair().map_err(failed("no channel to it could be made"))?;
+        let other = match &request.isolation {
+            Isolation::Child(program) => {
+                let child = Command::new(program)
+                    .arg("__read")
+                    .env_clear()
+                    .stdin(Stdio::from(OwnedFd::from(theirs)))
+                    .stdout(Stdio::from(source))
+                    .stderr(Stdio::inherit())
+                    .spawn()
+                    .map_err(failed("it could not be started"))?;
+                Other::Child(child)
+            }
+            Isolation::InProcess => {
+                Other::Thread(std::thread::spawn(move || reader::serve(theirs, source, Lock::No)))
+            }
+        };
+        let replies =
+            BufReader::with_capacity(256 << 10, ours.try_clone().map_err(failed("its channel broke"))?);
+        let mut talk = Self { request, progress, control: ours, replies, other };
+        progress.stage("reading", if is_folder { 0 } else { bytes });
+        let name = request.spec.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let hello = Hello {
+            forced,
+            is_folder,
+            name,
+            platform: request.platform.clone(),
+            reference: request.reference.clone(),
+            limits: request.limits.clone(),
+            threads: request.threads,
+        };
+        talk.tell(&hello)?;
+        Ok(talk)
+    }
+
+    fn broken(source: io::Error) -> Error {
+        let what = "it stopped in the middle of its work (out of memory, or a bug: please report the target)";
+        Error::Child { what: what.into(), source }
+    }
+
+    fn tell<T: Serialize>(&mut self, value: &T) -> Result<(), Error> {
+        protocol::send(&mut self.control, value).map_err(Self::broken)
+    }
+
+    /// The next reply that is not progress.
+    fn hear(&mut self) -> Result<Reply, Error> {
+        loop {
+            let bytes_max = frame_bytes_max(&self.request.limits);
+            match protocol::receive(&mut self.replies, bytes_max).map_err(Self::broken)? {
+                Reply::Progress(bytes) => self.progress.advance(bytes),
+                Reply::Failed(text) => return Err(Error::Read(text)),
+                reply => return Ok(reply),
+            }
+        }
+    }
+
+    fn unexpected<T>() -> Result<T, Error> {
+        Err(Self::broken(io::Error::new(io::ErrorKind::InvalidData, "an unexpected message")))
+    }
+
+    fn target(&mut self, keys: &Keys) -> Result<Read, Error> {
+        let Reply::Kind(kind) = self.hear()? else { return Self::unexpected() };
+        match kind {
+            TargetKind::Folder | TargetKind::File => self.single(kind),
+            TargetKind::Sbom => self.sbom(),
+            TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout => {
+                self.image(kind, keys)
+            }
+        }
+    }
+
+    fn image(&mut self, kind: TargetKind, keys: &Keys) -> Result<Read, Error> {
+        let Reply::Opened(image, mut notes) = self.hear()? else { return Self::unexpected() };
+        let mut image = *image;
+        if image.layers.len() as u64 > self.request.limits.layers_max {
+            return Self::unexpected();
+        }
+        let plan: Vec<Option<CachedLayer>> =
+            image.layers.iter().map(|layer| self.cached(layer, keys)).collect();
+        let tasks: Vec<Task> =
+            plan.iter().map(|cached| if cached.is_some() { Task::Verify } else { Task::Walk }).collect();
+        self.tell(&tasks)?;
+        let mut layers: Vec<Option<LayerFacts>> = vec![None; plan.len()];
+        let mut plan = plan;
+        loop {
+            match self.hear()? {
+                Reply::Layer(reply) => self.layer(*reply, &mut image, &mut plan, &mut layers, keys)?,
+                Reply::Done(more) => {
+                    notes.extend(more);
+                    break;
+                }
+                _ => return Self::unexpected(),
+            }
+        }
+        let Some(layers) = layers.into_iter().collect::<Option<Vec<LayerFacts>>>() else {
+            return Self::unexpected();
+        };
+        Ok(Read { kind, image: Some(image), layers, target: Target::Image, inventory: None, notes })
+    }
+
+    /// Facts under the digest the layer claims; they count once the child has verified the claim. A
+    /// compressed layer is proven by its blob only when the pair is known from an earlier proof.
+    fn cached(&self, layer: &LayerFactsSummary, keys: &Keys) -> Option<CachedLayer> {
+        let cache = self.request.cache?;
+        match layer.blob_digest {
+            Some(blob) => {
+                let proven: Digest = cache.get(Kind::Blob, &blob.hex())?;
+                if proven != layer.diff_id {
+                    return None;
+                }
+            }
+            // A compressed layer without a digest of its own is walked again: the child sees that.
+            None => {}
+        }
+        cache.get(Kind::Layer, &keys.layer(&layer.diff_id))
+    }
+
+    fn layer(
+        &mut self,
+        reply: LayerReply,
+        image: &mut ImageFacts,
+        plan: &mut [Option<CachedLayer>],
+        layers: &mut [Option<LayerFacts>],
+        keys: &Keys,
+    ) -> Result<(), Error> {
+        let index = usize::try_from(reply.index).unwrap_or(usize::MAX);
+        let (Some(summary), Some(planned), Some(slot)) =
+            (image.layers.get_mut(index), plan.get_mut(index), layers.get_mut(index))
+        else {
+            return Self::unexpected();
+        };
+        let digests_fit = reply.diff_id.is_none_or(|digest| digest == summary.diff_id)
+            && reply
+                .blob_digest
+                .is_none_or(|digest| summary.blob_digest.is_none_or(|claimed| claimed == digest));
+        if !digests_fit || slot.is_some() {
+            return Self::unexpected();
+        }
+        let layer = match (reply.facts, planned.take()) {
+            (Some(facts), _) => {
+                let layer = CachedLayer { bytes: reply.bytes, entries: reply.entries, facts };
+                self.remember(&layer, summary, reply.blob_digest, keys);
+                layer
+            }
+            (None, Some(cached)) => cached,
+            (None, None) => return Self::unexpected(),
+        };
+        summary.bytes = layer.bytes;
+        summary.entries = layer.entries;
+        *slot = Some(layer.facts);
+        Ok(())
+    }
+
+    fn remember(&self, layer: &CachedLayer, summary: &LayerFactsSummary, blob: Option<Digest>, keys: &Keys) {
+        let Some(cache) = self.request.cache else { return };
+        // A cache that cannot be written makes the next scan slower and nothing else.
+        let _ = cache.put(Kind::Layer, &keys.layer(&summary.diff_id), layer);
+        if let Some(blob) = blob {
+            let _ = cache.put(Kind::Blob, &blob.hex(), &summary.diff_id);
+        }
+    }
+
+    fn single(&mut self, kind: TargetKind) -> Result<Read, Error> {
+        let Reply::Target(source) = self.hear()? else { return Self::unexpected() };
+        let Reply::Layer(reply) = self.hear()? else { return Self::unexpected() };
+        let Reply::Done(notes) = self.hear()? else { return Self::unexpected() };
+        let Some(facts) = reply.facts else { return Self::unexpected() };
+        let target = if source { Target::Source } else { Target::Image };
+        Ok(Read { kind, image: None, layers: vec![facts], target, inventory: None, notes })
+    }
+
+    fn sbom(&mut self) -> Result<Read, Error> {
+        let Reply::Sbom(json) = self.hear()? else { return Self::unexpected() };
+        let Reply::Done(notes) = self.hear()? else { return Self::unexpected() };
+        let content: protocol::Sbom =
+            serde_json::from_slice(&json).map_err(|error| Self::broken(io::Error::other(error)))?;
+        Ok(Read {
+            kind: TargetKind::Sbom,
+            image: content.image,
+            layers: Vec::new(),
+            target: Target::Image,
+            inventory: Some(content.inventory),
+            notes,
+        })
+    }
+
+    /// Waits for the other side; a child that has more to say is ended.
+    fn end(self) -> Result<(), Error> {
+        drop(self.control);
+        drop(self.replies);
+        match self.other {
+            Other::Child(mut child) => {
+                let status = child.wait().map_err(Self::broken)?;
+                match status.success() {
+                    true => Ok(()),
+                    false => Err(Self::broken(io::Error::other(format!("it ended with {status}")))),
+                }
+            }
+            Other::Thread(thread) => match thread.join() {
+                Ok(result) => result.map_err(Self::broken),
+                Err(_) => Err(Self::broken(io::Error::other("a thread failed"))),
+            },
+        }
+    }
+}
