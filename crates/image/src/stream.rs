@@ -60,8 +60,7 @@ impl Stored {
         let left = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
         let part = &mut buffer[..wanted];
-        let count =
-            read_full(&*self.source, self.offset, part).map_err(|error| Error::io(what, error))?;
+        let count = read_full(&*self.source, self.offset, part).map_err(|error| Error::io(what, error))?;
         if count < wanted {
             let detail = format!("it ends {} bytes too early; fetch or save it again", left - count);
             return Err(Error::broken(what, detail));
@@ -210,9 +209,9 @@ impl Stream {
             let Unpack::Gzip { inflate, .. } = &mut self.unpack else { return Ok(0) };
             let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
             let input = self.input.get(self.input_at..).unwrap_or_default();
-            let status = inflate
-                .decompress(input, out, FlushDecompress::None)
-                .map_err(|error| Error::broken(&*self.what, format!("its gzip data are damaged ({error})")))?;
+            let status = inflate.decompress(input, out, FlushDecompress::None).map_err(|error| {
+                Error::broken(&*self.what, format!("its gzip data are damaged ({error})"))
+            })?;
             self.input_at += (inflate.total_in() - before_in) as usize;
             let count = (inflate.total_out() - before_out) as usize;
             let stuck = count == 0 && inflate.total_in() == before_in;

@@ -294,7 +294,8 @@ impl<'v> Walker<'v> {
     fn begin_extension(&mut self, header: &Header<'_>) {
         self.extension.clear();
         if header.size > EXTENSION_BYTES_MAX {
-            let detail = format!("a tar extension of {} bytes was passed over: a name may be wrong", header.size);
+            let detail =
+                format!("a tar extension of {} bytes was passed over: a name may be wrong", header.size);
             self.notes.gap("tar-extension-too-large", &self.path, &detail);
             self.state = after(padded(header.size));
             return;
@@ -316,7 +317,8 @@ impl<'v> Walker<'v> {
 
     /// Takes name, numbers and kind from the header and what preceded it.
     fn begin_entry(&mut self, block: &Block, header: &Header<'_>) -> Result<(), Error> {
-        let extended = if self.extended.any { std::mem::take(&mut self.extended) } else { Extended::default() };
+        let extended =
+            if self.extended.any { std::mem::take(&mut self.extended) } else { Extended::default() };
         let (prefix, name) = extended.path().map_or((header.prefix, header.name), |path| (&[][..], path));
         let mut oddity = path::make_safe(prefix, name, &mut self.path);
         let is_file = !matches!(header.flag, b'1'..=b'6' | b'D' | b'V' | b'M');
@@ -339,7 +341,11 @@ impl<'v> Walker<'v> {
             ..Current::default()
         };
         if matches!(header.flag, b'V' | b'M' | b'N') {
-            self.notes.info("tar-housekeeping", &self.path, "a tar volume header or continuation was passed over");
+            self.notes.info(
+                "tar-housekeeping",
+                &self.path,
+                "a tar volume header or continuation was passed over",
+            );
             self.state = after(padded(stored));
             return Ok(());
         }
@@ -369,7 +375,11 @@ impl<'v> Walker<'v> {
             self.notes.info("odd-path", &self.path, detail);
         }
         if oddity.not_utf8 {
-            self.notes.info("path-not-utf8", &self.path, "bytes that are not UTF-8 were replaced in the name");
+            self.notes.info(
+                "path-not-utf8",
+                &self.path,
+                "bytes that are not UTF-8 were replaced in the name",
+            );
         }
         if extended.broken {
             let detail = "its PAX header could not be understood: name, size or content may be wrong";
@@ -441,7 +451,11 @@ impl<'v> Walker<'v> {
             return;
         }
         if self.current.sparse && !map_fits(&self.current.segments, self.current.size, self.current.stored) {
-            self.notes.gap("sparse-broken", &self.path, "its sparse map makes no sense: its content was not seen");
+            self.notes.gap(
+                "sparse-broken",
+                &self.path,
+                "its sparse map makes no sense: its content was not seen",
+            );
             self.current.segments.clear();
             self.emit(EntryKind::File, &[]);
             self.state = after(padded(self.current.stored));
@@ -540,7 +554,11 @@ impl<'v> Walker<'v> {
 
     /// A later link may name this link, or its own name may be reused: it stands for its target.
     fn remember_link_as_target(&mut self) {
-        self.targets.push(Target { path_hash: self.hash(&self.path), offset: LINK, stored: self.hash(&self.link) });
+        self.targets.push(Target {
+            path_hash: self.hash(&self.path),
+            offset: LINK,
+            stored: self.hash(&self.link),
+        });
     }
 
     fn answer_without_body(&mut self, kind: EntryKind, want: Want, offset: u64) {
@@ -633,6 +651,9 @@ impl<'v> Walker<'v> {
             _ => self.truncated(),
         }
         self.resolve_links();
+        // What reaches over the end has been noted as truncated.
+        let end = self.position;
+        self.deferred.retain(|one| one.offset.checked_add(one.stored).is_some_and(|last| last <= end));
         self.deferred.sort_by_key(|deferred| (deferred.offset, deferred.index));
         Walked { entries: self.entries, deferred: self.deferred, notes: self.notes, buffer: self.buffer }
     }
@@ -659,7 +680,8 @@ impl<'v> Walker<'v> {
                     });
                 }
                 None => {
-                    let detail = "the file it is a hard link to is not in its layer: its content was not seen";
+                    let detail =
+                        "the file it is a hard link to is not in its layer: its content was not seen";
                     self.notes.gap("hardlink-target-missing", &link.path, detail);
                 }
             }
@@ -670,7 +692,8 @@ impl<'v> Walker<'v> {
         let (mut path_hash, mut before) = (path_hash, before);
         // Each hop goes to an earlier entry, so this ends; the bound keeps it short.
         for _ in 0..64 {
-            let key = |at: &u32| (self.targets.get(*at as usize).map(|target| target.path_hash), *at as usize);
+            let key =
+                |at: &u32| (self.targets.get(*at as usize).map(|target| target.path_hash), *at as usize);
             let end = order.partition_point(|at| key(at) < (Some(path_hash), before));
             let at = *order.get(end.checked_sub(1)?)? as usize;
             let target = *self.targets.get(at)?;

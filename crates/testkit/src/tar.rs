@@ -174,7 +174,8 @@ impl Tar {
         };
         let mut header = block(&fields);
         put_octal(&mut header[483..495], size);
-        let pairs: Vec<[u8; 24]> = segments.iter().map(|(offset, bytes)| pair(*offset, bytes.len())).collect();
+        let pairs: Vec<[u8; 24]> =
+            segments.iter().map(|(offset, bytes)| pair(*offset, bytes.len())).collect();
         for (slot, pair) in header[386..482].chunks_exact_mut(24).zip(&pairs) {
             slot.copy_from_slice(pair);
         }
@@ -204,10 +205,8 @@ impl Tar {
     ) -> &mut Self {
         let count = segments.len().to_string();
         let (size_text, mut body) = (size.to_string(), Vec::new());
-        let numbers: Vec<(String, String)> = segments
-            .iter()
-            .map(|(offset, bytes)| (offset.to_string(), bytes.len().to_string()))
-            .collect();
+        let numbers: Vec<(String, String)> =
+            segments.iter().map(|(offset, bytes)| (offset.to_string(), bytes.len().to_string())).collect();
         let joined = numbers.iter().map(|(o, n)| format!("{o},{n}")).collect::<Vec<_>>().join(",");
         let mut records = vec![("GNU.sparse.name", path)];
         match version {

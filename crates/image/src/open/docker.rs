@@ -23,7 +23,8 @@ struct Saved {
 /// Opens the wished image of manifest.json.
 pub(crate) fn open(store: &Store, wish: &Wish<'_>, limits: &Limits) -> Result<Image, Error> {
     let saved = choose(read(store, limits)?, wish)?;
-    let config_json = store.read(&safe(&saved.config), "the image configuration", limits.manifest_bytes_max)?;
+    let config_json =
+        store.read(&safe(&saved.config), "the image configuration", limits.manifest_bytes_max)?;
     let config_digest = digest_of(&config_json);
     if let Some(claimed) = claimed_digest(&saved.config).filter(|claimed| *claimed != config_digest) {
         return Err(Error::DigestMismatch {

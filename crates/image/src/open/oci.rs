@@ -93,19 +93,22 @@ fn is_index(descriptor: &Descriptor) -> bool {
 
 /// Attestations of buildkit, signatures and other things beside images.
 fn is_no_image(descriptor: &Descriptor) -> bool {
-    let unknown = descriptor.platform.as_ref().is_some_and(|platform| {
-        platform.os == "unknown" && platform.architecture == "unknown"
-    });
-    let attests = descriptor.annotations.as_ref().is_some_and(|annotations| {
-        annotations.contains_key("vnd.docker.reference.digest")
-    });
+    let unknown = descriptor
+        .platform
+        .as_ref()
+        .is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown");
+    let attests = descriptor
+        .annotations
+        .as_ref()
+        .is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.digest"));
     unknown || attests || descriptor.artifact_type.as_ref().is_some_and(|kind| !kind.is_empty())
 }
 
 fn names_of(descriptor: &Descriptor) -> BTreeSet<String> {
     let annotation = |key| descriptor.annotations.as_ref().and_then(|annotations| annotations.get(key));
     // The full name is better than the bare tag.
-    let name = annotation("io.containerd.image.name").or_else(|| annotation("org.opencontainers.image.ref.name"));
+    let name =
+        annotation("io.containerd.image.name").or_else(|| annotation("org.opencontainers.image.ref.name"));
     name.into_iter().cloned().collect()
 }
 
@@ -205,8 +208,11 @@ fn choose(
     match fitting.as_slice() {
         [only] => Ok((*only).clone()),
         [] => {
-            let mut offered: Vec<String> =
-                candidates.iter().flat_map(|candidate| &candidate.platform).map(Platform::to_string).collect();
+            let mut offered: Vec<String> = candidates
+                .iter()
+                .flat_map(|candidate| &candidate.platform)
+                .map(Platform::to_string)
+                .collect();
             offered.sort();
             offered.dedup();
             Err(Error::NoSuchPlatform { wished, offered })
@@ -217,7 +223,8 @@ fn choose(
 
 /// Of several variants (arm v5, v6, v7) the highest, when they differ in that alone.
 fn best_variant(several: &[&Candidate]) -> Option<Candidate> {
-    let variant = |candidate: &Candidate| candidate.platform.as_ref().map(|platform| platform.variant.clone());
+    let variant =
+        |candidate: &Candidate| candidate.platform.as_ref().map(|platform| platform.variant.clone());
     let distinct: BTreeSet<_> = several.iter().map(|candidate| variant(candidate)).collect();
     if distinct.len() != several.len() {
         return None;
@@ -286,7 +293,8 @@ fn locate(store: &Store, manifest: &RawManifest, limits: &Limits) -> Result<Imag
         let blob_digest = parse_digest(descriptor, &what)?;
         let (place, stored_bytes) = store.find(&blob_path(blob_digest), &what)?;
         if let Some(claimed) = descriptor.size.filter(|claimed| *claimed != stored_bytes) {
-            let detail = format!("the manifest says {claimed} bytes, there are {stored_bytes}; fetch it again");
+            let detail =
+                format!("the manifest says {claimed} bytes, there are {stored_bytes}; fetch it again");
             return Err(Error::broken(what, detail));
         }
         layers.push(LayerRef {
