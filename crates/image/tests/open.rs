@@ -265,7 +265,7 @@ fn truncated_everywhere() {
         for cut in (0..whole.len() - 1_024).step_by(31) {
             match open(whole[..cut].to_vec()) {
                 Ok(opened) => {
-                    assert_eq!(codes(&opened.notes), ["archive-truncated"]);
+                    assert!(codes(&opened.notes).contains(&"archive-truncated"), "{cut}");
                     check(
                         &Image { notes: Vec::new(), kind: TargetKind::DockerArchive, ..opened },
                         &made,
