@@ -55,8 +55,14 @@ fn snapshots() {
 fn table_variants() {
     let busy = common::busy();
     expect("table/busy-120.txt", &written("table", &busy, &Options { width: 120, ..options() }));
-    expect("table/sbom-full.txt", &written("table", &common::sbom(), &Options { full: true, width: 100, ..options() }));
-    expect("table/incomplete-colour.txt", &written("table", &common::incomplete(), &Options { colour: true, ..options() }));
+    expect(
+        "table/sbom-full.txt",
+        &written("table", &common::sbom(), &Options { full: true, width: 100, ..options() }),
+    );
+    expect(
+        "table/incomplete-colour.txt",
+        &written("table", &common::incomplete(), &Options { colour: true, ..options() }),
+    );
 }
 
 #[test]
@@ -108,7 +114,8 @@ fn tags(page: &str) -> Vec<(String, Vec<String>)> {
 #[test]
 fn html_holds_only_our_elements() {
     let ours = |report: &Report| tags(&written("html", report, &options()));
-    let mut known: std::collections::BTreeMap<String, std::collections::BTreeSet<String>> = Default::default();
+    let mut known: std::collections::BTreeMap<String, std::collections::BTreeSet<String>> =
+        Default::default();
     for report in [common::clean(), common::busy(), common::incomplete(), common::sbom()] {
         for (name, attributes) in ours(&report) {
             known.entry(name).or_default().extend(attributes);
@@ -130,7 +137,8 @@ fn html_holds_only_our_elements() {
 fn markup_is_escaped() {
     for name in ["html", "markdown", "junit"] {
         let text = written(name, &common::hostile(), &options());
-        let bad = ["<script>alert", "<img", "<b>d</b>", "[e](javascript:", "href=\"javascript:", "@evil", "`c`"];
+        let bad =
+            ["<script>alert", "<img", "<b>d</b>", "[e](javascript:", "href=\"javascript:", "@evil", "`c`"];
         for bad in bad.iter().filter(|bad| name != "html" && name != "junit" || bad.starts_with(['<', 'h'])) {
             assert!(!text.contains(bad), "{name} holds {bad}");
         }
@@ -155,5 +163,18 @@ fn csv_starts_no_formula() {
     for cell in text.split("\r\n").flat_map(|line| line.split("\",\"")) {
         let cell = cell.trim_start_matches('"');
         assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
+    }
+}
+
+/// Writes everything into the folder `GALLERY`, to look at.
+#[test]
+#[ignore = "for looking at"]
+fn gallery() {
+    let folder = PathBuf::from(std::env::var_os("GALLERY").expect("GALLERY names a folder"));
+    for unit in format::ALL {
+        for (name, report) in common::all() {
+            let text = written(unit.about().name, &report, &options());
+            fs::write(folder.join(format!("{name}.{}", unit.extension())), text).expect("writes");
+        }
     }
 }

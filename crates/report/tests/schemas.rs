@@ -27,7 +27,8 @@ fn validate(format: &str, address: &str, resources: &[(&str, Value)]) {
         compiler.add_resource(url, schema.clone()).expect("takes the schema");
     }
     let mut schemas = Schemas::new();
-    let index = compiler.compile(address, &mut schemas).unwrap_or_else(|error| panic!("{address}: {error:#}"));
+    let index =
+        compiler.compile(address, &mut schemas).unwrap_or_else(|error| panic!("{address}: {error:#}"));
     for (name, report) in common::all() {
         if let Err(error) = schemas.validate(&written(format, &report), index) {
             panic!("{format} of {name} is not valid: {error:#}");
@@ -60,7 +61,9 @@ fn spdx() {
 
 #[test]
 fn sarif() {
-    let Some(path) = common::shared("fixtures/5-sbom-vex/schemas/sarif/sarif-schema-2.1.0.json") else { return };
+    let Some(path) = common::shared("fixtures/5-sbom-vex/schemas/sarif/sarif-schema-2.1.0.json") else {
+        return;
+    };
     validate("sarif", "http://schema.test/sarif.json", &[("http://schema.test/sarif.json", parsed(&path))]);
 }
 
@@ -115,7 +118,10 @@ fn gitlab() {
         let scan = &document["scan"];
         for part in ["analyzer", "scanner"] {
             for key in ["id", "name", "version"] {
-                assert!(scan[part][key].as_str().is_some_and(|text| !text.is_empty()), "{name}: {part}.{key}");
+                assert!(
+                    scan[part][key].as_str().is_some_and(|text| !text.is_empty()),
+                    "{name}: {part}.{key}"
+                );
             }
             assert!(scan[part]["vendor"]["name"].is_string());
         }
@@ -157,5 +163,10 @@ fn templates_are_bounded_and_strict() {
     assert!(run("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").is_err(), "recursion ends");
     let endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
     assert!(run(endless).is_err(), "fuel runs out");
-    assert!(by_name("template").expect("template").write(&common::sbom(), &Options::default(), &mut Vec::new()).is_err());
+    assert!(
+        by_name("template")
+            .expect("template")
+            .write(&common::sbom(), &Options::default(), &mut Vec::new())
+            .is_err()
+    );
 }

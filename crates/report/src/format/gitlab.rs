@@ -52,7 +52,8 @@ fn document(report: &Report) -> Value {
     let messages: Vec<Value> = view::note_groups(&report.coverage)
         .iter()
         .map(|group| {
-            let first = group.notes.first().map(|n| format!("{}: {}", n.subject, n.detail)).unwrap_or_default();
+            let first =
+                group.notes.first().map(|n| format!("{}: {}", n.subject, n.detail)).unwrap_or_default();
             let text = format!("{} ({} times): {first}", group.code, group.notes.len());
             let level = if group.grade == Grade::Gap { "warn" } else { "info" };
             json!({ "level": level, "value": clip(&clean(&text), 1_000) })
@@ -77,8 +78,12 @@ fn document(report: &Report) -> Value {
 
 fn vulnerability(report: &Report, finding: &Finding) -> Value {
     let system = report.inventory.os.as_ref().map(|os| os.label()).filter(|label| !label.is_empty());
-    let links: Vec<Value> =
-        finding.references.iter().filter_map(|url| web_address(url)).map(|url| json!({ "url": url })).collect();
+    let links: Vec<Value> = finding
+        .references
+        .iter()
+        .filter_map(|url| web_address(url))
+        .map(|url| json!({ "url": url }))
+        .collect();
     let title = if finding.title.is_empty() { &finding.vulnerability } else { &finding.title };
     let mut out = json!({
         "id": identity::uuid(finding.id.0.as_bytes()),
@@ -97,7 +102,8 @@ fn vulnerability(report: &Report, finding: &Finding) -> Value {
         },
     });
     if let Some(version) = &finding.fixed_version {
-        out["solution"] = json!(clip(&clean(&format!("Upgrade {} to {version}", finding.subject.name)), 2_000));
+        out["solution"] =
+            json!(clip(&clean(&format!("Upgrade {} to {version}", finding.subject.name)), 2_000));
     }
     out
 }

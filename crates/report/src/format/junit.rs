@@ -46,7 +46,10 @@ fn document(out: &mut String, report: &Report) -> std::fmt::Result {
     let mut suites: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
     for finding in report.findings.iter().chain(&report.suppressed) {
         let subject = &finding.subject;
-        suites.entry(format!("{}: {} {}", subject.ecosystem, subject.name, subject.version)).or_default().push(finding);
+        suites
+            .entry(format!("{}: {} {}", subject.ecosystem, subject.name, subject.version))
+            .or_default()
+            .push(finding);
     }
     let notes = view::note_groups(&report.coverage);
     let gaps = notes.iter().filter(|group| group.grade == Grade::Gap).count();
@@ -57,7 +60,10 @@ fn document(out: &mut String, report: &Report) -> std::fmt::Result {
     let tests = report.findings.len() + report.suppressed.len() + gaps + 1;
     writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     let name = markup(&clip(&report.target.name, 300));
-    writeln!(out, r#"<testsuites name="{name}" tests="{tests}" failures="{failures}" errors="{errors}" time="0">"#)?;
+    writeln!(
+        out,
+        r#"<testsuites name="{name}" tests="{tests}" failures="{failures}" errors="{errors}" time="0">"#
+    )?;
     verdict(out, report, &notes)?;
     for (suite, findings) in &suites {
         let skipped = findings.iter().filter(|f| f.suppression.is_some()).count();
@@ -104,7 +110,8 @@ fn verdict(out: &mut String, report: &Report, notes: &[view::NoteGroup<'_>]) -> 
     writeln!(out, "    </testcase>")?;
     for group in gaps {
         let code = markup(&clip(group.code, 200));
-        let first = group.notes.first().map(|note| format!("{}: {}", note.subject, note.detail)).unwrap_or_default();
+        let first =
+            group.notes.first().map(|note| format!("{}: {}", note.subject, note.detail)).unwrap_or_default();
         let message = markup(&clip(&format!("{} times; {first}", group.notes.len()), 1_000));
         writeln!(out, r#"    <testcase name="{code}" classname="coverage" time="0">"#)?;
         writeln!(out, r#"      <error message="{message}" type="gap"/>"#)?;

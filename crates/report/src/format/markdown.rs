@@ -57,7 +57,8 @@ fn document(out: &mut String, report: &Report, full: bool) -> std::fmt::Result {
     let counts = view::counts_text(&report.counts());
     let counts = if counts.is_empty() { "nothing that is known".into() } else { counts };
     let exploited = report.findings.iter().filter(|f| f.kev.is_some()).count();
-    let exploited = if exploited > 0 { format!("; **{exploited} known to be exploited**") } else { String::new() };
+    let exploited =
+        if exploited > 0 { format!("; **{exploited} known to be exploited**") } else { String::new() };
     writeln!(out, "Found: {counts}{exploited}.  ")?;
     writeln!(out, "Data: {}.\n", escape(&view::data(report).0))?;
     actions(out, report, full)?;
@@ -152,7 +153,8 @@ fn coverage(out: &mut String, report: &Report, full: bool) -> std::fmt::Result {
     let shown = if full { groups.len() } else { NOTES_MAX };
     for group in groups.iter().take(shown) {
         let grade = if group.grade == Grade::Gap { "**not seen**" } else { "note" };
-        let example = group.notes.first().map(|note| format!("{}: {}", note.subject, note.detail)).unwrap_or_default();
+        let example =
+            group.notes.first().map(|note| format!("{}: {}", note.subject, note.detail)).unwrap_or_default();
         let times = thousands(group.notes.len() as u64);
         let code = escape(&clip(group.code, 60));
         writeln!(out, "- {grade} {code} ×{times}: {}", escape(&clip(&example, 300)))?;

@@ -54,7 +54,9 @@ fn document(report: &Report) -> Value {
         .findings
         .iter()
         .chain(&report.suppressed)
-        .map(|finding| result(report, finding, index.get(finding.vulnerability.as_str()).copied().unwrap_or(0)))
+        .map(|finding| {
+            result(report, finding, index.get(finding.vulnerability.as_str()).copied().unwrap_or(0))
+        })
         .collect();
     let notifications: Vec<Value> = view::note_groups(&report.coverage).iter().map(notification).collect();
     json!({
@@ -102,7 +104,9 @@ fn rule(id: &str, findings: &[&Finding]) -> Value {
     if worst.kev.is_some() {
         tags.push("exploited".into());
     }
-    tags.extend(worst.cwes.iter().filter(|c| is_cwe(c)).map(|c| format!("external/cwe/{}", c.to_ascii_lowercase())));
+    tags.extend(
+        worst.cwes.iter().filter(|c| is_cwe(c)).map(|c| format!("external/cwe/{}", c.to_ascii_lowercase())),
+    );
     let mut properties = json!({ "tags": tags, "precision": "very-high" });
     if let Some(score) = security_severity(worst) {
         properties["security-severity"] = json!(score);
@@ -162,7 +166,10 @@ fn result(report: &Report, finding: &Finding, rule: usize) -> Value {
         None => view::status(finding.status).to_owned(),
     };
     let kev = if finding.kev.is_some() { ", known to be exploited" } else { "" };
-    let text = format!("{} {} has {} ({}{kev}): {fix}", subject.name, subject.version, finding.vulnerability, finding.severity);
+    let text = format!(
+        "{} {} has {} ({}{kev}): {fix}",
+        subject.name, subject.version, finding.vulnerability, finding.severity
+    );
     let mut places: Vec<Value> = subject
         .locations
         .iter()

@@ -181,7 +181,8 @@ impl Page {
             if !rest.is_empty() {
                 let hidden: usize = rest.iter().map(|g| g.findings.len()).sum();
                 let packages = count(rest.len() as u64, "more package");
-                let text = format!("and {packages} with {} (show all: --full)", count(hidden as u64, "finding"));
+                let text =
+                    format!("and {packages} with {} (show all: --full)", count(hidden as u64, "finding"));
                 self.paragraph("  ", &text, DIM);
             }
         }
@@ -207,17 +208,17 @@ impl Page {
     /// Every finding of one package.
     fn details(&mut self, group: &Group<'_>) {
         for finding in &group.findings {
-            let severity = self.paint(severity_style(finding.severity), &format!("{:<10}", finding.severity.word()));
-            let score = view::score_tenths(finding).map(view::score).unwrap_or_else(|| "  -".into());
-            let id = format!("{:<16}", clip(&clean(&finding.vulnerability), 24));
+            let score = view::score_tenths(finding).map(view::score).unwrap_or_else(|| "-".into());
             let kev = if finding.kev.is_some() { "KEV " } else { "" };
             let fix = match &finding.fixed_version {
                 Some(version) => format!("fixed in {}", clean(version)),
                 None => view::status(finding.status).to_owned(),
             };
-            let text = format!("{kev}{fix}. {}", clean(&finding.title));
-            let used = 4 + 10 + 1 + 16.max(width(id.trim_end())) + 1 + 4 + 1;
-            let line = format!("    {severity} {id} {score:>4} {}", clip(&text, self.columns.saturating_sub(used)));
+            let id = clip(&clean(&finding.vulnerability), 24);
+            let text = format!("{} {score:>4} {kev}{fix}. {}", pad(&id, 16), clean(&finding.title));
+            let severity =
+                self.paint(severity_style(finding.severity), &format!("{:<10}", finding.severity.word()));
+            let line = format!("    {severity} {}", clip(&text, self.columns.saturating_sub(15)));
             self.line(&line);
         }
     }
@@ -230,7 +231,11 @@ impl Page {
             self.paragraph("Coverage  ", "everything that was found could be read", Style::new());
         } else {
             let total: u64 = gaps.iter().map(|g| g.notes.len() as u64).sum();
-            self.heading(&format!("Not seen: {} of {}", count(total, "gap"), count(gaps.len() as u64, "kind")));
+            self.heading(&format!(
+                "Not seen: {} of {}",
+                count(total, "gap"),
+                count(gaps.len() as u64, "kind")
+            ));
             self.notes(&gaps, AnsiColor::Magenta.on_default());
         }
         if !report.accepted.is_empty() {
@@ -258,7 +263,8 @@ impl Page {
                 n => format!(" ×{}", thousands(n as u64)),
             };
             let head = format!("{}{times}", clip(&clean(group.code), self.columns.saturating_sub(24)));
-            let units = clip(&clean(&group.units.join(", ")), self.columns.saturating_sub(width(&head) + 5).min(40));
+            let units =
+                clip(&clean(&group.units.join(", ")), self.columns.saturating_sub(width(&head) + 5).min(40));
             let head = format!("  {} {}", self.paint(style, &head), self.paint(DIM, &format!("[{units}]")));
             self.line(&head);
             let examples = if self.full { group.notes.len() } else { 1 };
@@ -341,7 +347,11 @@ impl Columns {
 
     fn row(&self, page: &Page, group: &Group<'_>) -> String {
         let [critical, high, medium, low, negligible, unknown] = group.counts;
-        let mark = if group.exploited > 0 { page.paint(severity_style(Severity::Critical), "▲") } else { " ".into() };
+        let mark = if group.exploited > 0 {
+            page.paint(severity_style(Severity::Critical), "▲")
+        } else {
+            " ".into()
+        };
         let mut text = format!("{mark} {}", pad(&clip(&package_text(group), self.package), self.package));
         let mut cells = vec![
             (Severity::Critical, critical),

@@ -76,7 +76,10 @@ fn bar(out: &mut String, counts: &[u64; 6], whole: u64) -> Result {
     for (severity, number) in Severity::ALL.iter().zip(counts).filter(|(_, number)| **number > 0) {
         let share = per_mille(*number, whole);
         let (whole_part, tenth) = (share / 10, share % 10);
-        write!(out, "<i class=\"{severity}\" style=\"width:{whole_part}.{tenth}%\" title=\"{number} {severity}\"></i>")?;
+        write!(
+            out,
+            "<i class=\"{severity}\" style=\"width:{whole_part}.{tenth}%\" title=\"{number} {severity}\"></i>"
+        )?;
     }
     writeln!(out, "</div>")
 }
@@ -93,7 +96,11 @@ pub fn actions(out: &mut String, report: &Report) -> Result {
     writeln!(out, "<section><h2>What to do first</h2><ol class=\"fixes\">")?;
     for (index, action) in report.actions.iter().enumerate() {
         if index == 5 {
-            writeln!(out, "</ol><details><summary>{}</summary>", count(report.actions.len() as u64 - 5, "more step"))?;
+            writeln!(
+                out,
+                "</ol><details><summary>{}</summary>",
+                count(report.actions.len() as u64 - 5, "more step")
+            )?;
             writeln!(out, "<ol class=\"fixes\" start=\"6\">")?;
         }
         let (what, clears) = view::action(action);
@@ -115,15 +122,31 @@ pub fn layers(out: &mut String, report: &Report) -> Result {
     let worst = report.layers.iter().map(total).max().unwrap_or(0);
     writeln!(out, "<section><h2>Layers, lowest first</h2><div class=\"scroll\"><table><thead><tr>")?;
     writeln!(out, "<th scope=\"col\">#</th><th scope=\"col\">Made by</th><th scope=\"col\">Size</th>")?;
-    writeln!(out, "<th scope=\"col\" class=\"number\">Packages</th><th scope=\"col\">Findings</th></tr></thead><tbody>")?;
+    writeln!(
+        out,
+        "<th scope=\"col\" class=\"number\">Packages</th><th scope=\"col\">Findings</th></tr></thead><tbody>"
+    )?;
     for (index, layer) in report.layers.iter().enumerate() {
         let made = if layer.layer.created_by.is_empty() { "(not recorded)" } else { &layer.layer.created_by };
         let share = per_mille(layer.layer.bytes, most);
-        writeln!(out, "<tr><td class=\"number\">{index}</td><td class=\"made\"><code>{}</code></td>", markup(&clip(made, COMMAND_MAX)))?;
+        writeln!(
+            out,
+            "<tr><td class=\"number\">{index}</td><td class=\"made\"><code>{}</code></td>",
+            markup(&clip(made, COMMAND_MAX))
+        )?;
         write!(out, "<td style=\"min-width:130px\"><div class=\"bar\" aria-hidden=\"true\">")?;
         let size = bytes(layer.layer.bytes);
-        write!(out, "<i class=\"size\" style=\"width:{}.{}%\"></i></div>{size}</td>", share / 10, share % 10)?;
-        writeln!(out, "<td class=\"number\">{}</td><td style=\"min-width:220px\">", thousands(layer.packages))?;
+        write!(
+            out,
+            "<i class=\"size\" style=\"width:{}.{}%\"></i></div>{size}</td>",
+            share / 10,
+            share % 10
+        )?;
+        writeln!(
+            out,
+            "<td class=\"number\">{}</td><td style=\"min-width:220px\">",
+            thousands(layer.packages)
+        )?;
         bar(out, &layer.findings, worst)?;
         let text = view::counts_text(&layer.findings);
         writeln!(out, "{}</td></tr>", if text.is_empty() { "none" } else { &text })?;
@@ -187,9 +210,16 @@ fn notes(out: &mut String, group: &NoteGroup<'_>) -> Result {
 
 /// Where the vulnerability data came from.
 pub fn data(out: &mut String, report: &Report) -> Result {
-    writeln!(out, "<section class=\"long\"><h2>Vulnerability data</h2><p>{}.</p>", markup(&view::data(report).0))?;
+    writeln!(
+        out,
+        "<section class=\"long\"><h2>Vulnerability data</h2><p>{}.</p>",
+        markup(&view::data(report).0)
+    )?;
     if !report.data.sources.is_empty() {
-        writeln!(out, "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"number\">Records</th>")?;
+        writeln!(
+            out,
+            "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"number\">Records</th>"
+        )?;
         writeln!(out, "<th scope=\"col\">As of</th><th scope=\"col\">Completeness</th></tr></thead><tbody>")?;
         for source in &report.data.sources {
             let as_of = source.as_of.map(|t| t.date().to_string()).unwrap_or_else(|| "unknown".into());
@@ -198,7 +228,8 @@ pub fn data(out: &mut String, report: &Report) -> Result {
                 seaworthy_types::Completeness::Partial => "partial",
                 seaworthy_types::Completeness::Starter => "starter set only",
             };
-            let remark = if source.remark.is_empty() { String::new() } else { format!(": {}", source.remark) };
+            let remark =
+                if source.remark.is_empty() { String::new() } else { format!(": {}", source.remark) };
             writeln!(
                 out,
                 "<tr><td>{}</td><td class=\"number\">{}</td><td>{as_of}</td><td>{complete}{}</td></tr>",

@@ -15,9 +15,15 @@ pub fn findings(out: &mut String, report: &Report) -> Result {
     }
     writeln!(out, "<section class=\"long\"><h2>Findings, most urgent first</h2>")?;
     writeln!(out, "<div class=\"controls\" id=\"controls\" hidden>")?;
-    writeln!(out, "<label>Search <input type=\"search\" id=\"search\" autocomplete=\"off\" placeholder=\"id, package, text\"></label>")?;
+    writeln!(
+        out,
+        "<label>Search <input type=\"search\" id=\"search\" autocomplete=\"off\" placeholder=\"id, package, text\"></label>"
+    )?;
     for (severity, number) in Severity::ALL.iter().zip(report.counts()).filter(|(_, number)| *number > 0) {
-        write!(out, "<label class=\"{severity}\"><input type=\"checkbox\" data-severity=\"{severity}\" checked> ")?;
+        write!(
+            out,
+            "<label class=\"{severity}\"><input type=\"checkbox\" data-severity=\"{severity}\" checked> "
+        )?;
         writeln!(out, "<span class=\"tag {severity}\">{severity} ({})</span></label>", thousands(number))?;
     }
     writeln!(out, "<label><input type=\"checkbox\" id=\"fixable\"> only with a fix</label>")?;
@@ -41,11 +47,21 @@ fn row(out: &mut String, finding: &Finding) -> Result {
     let subject = &finding.subject;
     writeln!(out, "<tr data-severity=\"{severity}\" data-fixable=\"{fixable}\">")?;
     writeln!(out, "<td class=\"number\" data-key=\"{0}\">{0}</td>", finding.priority)?;
-    let score = view::score_tenths(finding).map(|tenths| format!(" {}", view::score(tenths))).unwrap_or_default();
-    writeln!(out, "<td data-key=\"{}\"><span class=\"tag {severity}\">{severity}</span>{score}</td>", severity as u8)?;
+    let score =
+        view::score_tenths(finding).map(|tenths| format!(" {}", view::score(tenths))).unwrap_or_default();
+    writeln!(
+        out,
+        "<td data-key=\"{}\"><span class=\"tag {severity}\">{severity}</span>{score}</td>",
+        severity as u8
+    )?;
     writeln!(out, "<td>")?;
     details(out, finding)?;
-    writeln!(out, "</td><td>{} <span class=\"soft\">{}</span></td>", markup(&clip(&subject.name, 200)), markup(&subject.ecosystem))?;
+    writeln!(
+        out,
+        "</td><td>{} <span class=\"soft\">{}</span></td>",
+        markup(&clip(&subject.name, 200)),
+        markup(&subject.ecosystem)
+    )?;
     writeln!(out, "<td>{}</td>", markup(&clip(&subject.version, 100)))?;
     let fix = finding.fixed_version.as_deref().unwrap_or(view::status(finding.status));
     let soft = if finding.fixed_version.is_some() { "" } else { " class=\"soft\"" };
@@ -57,9 +73,17 @@ fn row(out: &mut String, finding: &Finding) -> Result {
 }
 
 fn details(out: &mut String, finding: &Finding) -> Result {
-    let kev = if finding.kev.is_some() { "<span class=\"kev\" title=\"known to be exploited\">KEV</span>" } else { "" };
+    let kev = if finding.kev.is_some() {
+        "<span class=\"kev\" title=\"known to be exploited\">KEV</span>"
+    } else {
+        ""
+    };
     let id = markup(&clip(&finding.vulnerability, 200));
-    writeln!(out, "<details><summary><span class=\"nowrap\">{id}{kev}</span> {}</summary>", markup(&clip(&finding.title, 300)))?;
+    writeln!(
+        out,
+        "<details><summary><span class=\"nowrap\">{id}{kev}</span> {}</summary>",
+        markup(&clip(&finding.title, 300))
+    )?;
     if !finding.description.is_empty() && finding.description != finding.title {
         writeln!(out, "<p>{}</p>", markup(&clip(&finding.description, 3_000)))?;
     }
@@ -105,8 +129,14 @@ pub fn suppressed(out: &mut String, report: &Report) -> Result {
         return Ok(());
     }
     let title = count(report.suppressed.len() as u64, "suppressed finding");
-    writeln!(out, "<section class=\"long\"><details><summary><b>{title}</b></summary><div class=\"scroll\"><table><thead><tr>")?;
-    writeln!(out, "<th scope=\"col\">Severity</th><th scope=\"col\">Vulnerability</th><th scope=\"col\">Package</th><th scope=\"col\">Why it does not count</th></tr></thead><tbody>")?;
+    writeln!(
+        out,
+        "<section class=\"long\"><details><summary><b>{title}</b></summary><div class=\"scroll\"><table><thead><tr>"
+    )?;
+    writeln!(
+        out,
+        "<th scope=\"col\">Severity</th><th scope=\"col\">Vulnerability</th><th scope=\"col\">Package</th><th scope=\"col\">Why it does not count</th></tr></thead><tbody>"
+    )?;
     for finding in &report.suppressed {
         let why = finding.suppression.as_ref().map(|s| {
             let until = s.expires.map(|day| format!(", until {day}")).unwrap_or_default();
@@ -131,7 +161,10 @@ pub fn packages(out: &mut String, report: &Report) -> Result {
         return Ok(());
     }
     let title = count(report.inventory.packages.len() as u64, "package");
-    writeln!(out, "<section class=\"long\"><details><summary><b>{title}</b></summary><div class=\"scroll\"><table><thead><tr>")?;
+    writeln!(
+        out,
+        "<section class=\"long\"><details><summary><b>{title}</b></summary><div class=\"scroll\"><table><thead><tr>"
+    )?;
     for column in ["Package", "Version", "Kind", "Licence", "Where", "Layer"] {
         write!(out, "<th scope=\"col\">{column}</th>")?;
     }
