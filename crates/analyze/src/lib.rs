@@ -11,11 +11,14 @@ mod executable;
 pub mod loose;
 pub mod paths;
 mod component;
+pub(crate) mod declared;
 mod own;
+pub(crate) mod python_lock;
 pub mod read;
 pub mod sbom;
 pub mod table;
 pub(crate) mod third_party;
+pub(crate) mod xml;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};
