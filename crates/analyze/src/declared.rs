@@ -205,7 +205,8 @@ impl Lock {
             facts.push(package);
         }
         if self.too_many > 0 {
-            let detail = format!("it declares more than {PACKAGES_MAX} packages; {} were dropped", self.too_many);
+            let detail =
+                format!("it declares more than {PACKAGES_MAX} packages; {} were dropped", self.too_many);
             facts.gap("too-many-packages", detail);
         }
         if self.unusable.count > 0 {

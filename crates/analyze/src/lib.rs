@@ -6,13 +6,13 @@
 
 pub mod assemble;
 pub mod cataloguer;
+mod component;
 pub(crate) mod database;
+pub(crate) mod declared;
 mod executable;
 pub mod loose;
-pub mod paths;
-mod component;
-pub(crate) mod declared;
 mod own;
+pub mod paths;
 pub(crate) mod python_lock;
 pub mod read;
 pub mod sbom;

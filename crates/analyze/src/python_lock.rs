@@ -111,8 +111,21 @@ impl Entry<'_> {
 /// Whether a group or file of this name is for development or tests: the usual words.
 pub(crate) fn is_development_word(word: &str) -> bool {
     const WORDS: [&str; 15] = [
-        "dev", "devel", "develop", "development", "test", "tests", "testing", "lint", "linting", "doc", "docs",
-        "typing", "ci", "coverage", "pytest",
+        "dev",
+        "devel",
+        "develop",
+        "development",
+        "test",
+        "tests",
+        "testing",
+        "lint",
+        "linting",
+        "doc",
+        "docs",
+        "typing",
+        "ci",
+        "coverage",
+        "pytest",
     ];
     WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }

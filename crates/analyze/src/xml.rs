@@ -24,15 +24,23 @@ pub(crate) fn walk(text: &str, mut report: impl FnMut(Node<'_>)) -> Result<(), S
     let mut path: Vec<String> = Vec::new();
     let mut content = String::new();
     let mut any = false;
+    let mut odd: Option<String> = None;
     loop {
         let event = reader.read_event().map_err(|e| format!("byte {}: {e}", reader.error_position()))?;
         match event {
             Event::Start(start) => {
                 any = true;
                 if path.len() >= DEPTH_MAX {
-                    return Err(format!("byte {}: elements lie too deep in one another", reader.buffer_position()));
+                    return Err(format!(
+                        "byte {}: elements lie too deep in one another",
+                        reader.buffer_position()
+                    ));
                 }
-                path.push(start.local_name().as_ref().to_owned());
+                let name: &str = start.local_name().into_inner();
+                if odd.is_none() && !is_name(name) {
+                    odd = Some(format!("byte {}: an element has no proper name", reader.buffer_position()));
+                }
+                path.push(name.to_owned());
                 content.clear();
                 report(Node::Open(&path, &attributes(&start)));
             }
@@ -55,11 +63,18 @@ pub(crate) fn walk(text: &str, mut report: impl FnMut(Node<'_>)) -> Result<(), S
             _ => {}
         }
     }
-    match (any, path.last()) {
-        (false, _) => Err("it has no element".into()),
-        (true, Some(open)) => Err(format!("it ends within <{open}>")),
-        (true, None) => Ok(()),
+    match (any, path.last(), odd) {
+        (false, _, _) => Err("it has no element".into()),
+        (true, Some(open), _) => Err(format!("it ends within <{open}>")),
+        (true, None, Some(odd)) => Err(odd),
+        (true, None, None) => Ok(()),
     }
+}
+
+/// Whether a name has only characters that XML allows (the reader takes any).
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '\u{b7}');
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(allowed)
 }
 
 fn attributes(start: &BytesStart<'_>) -> Vec<(String, String)> {

@@ -200,7 +200,11 @@ fn found(unit: &str, path: &str, bytes: &[u8]) -> (Pairs, Vec<String>) {
 fn normalised<'a>(unit: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Pairs {
     let ecosystem = about_of(unit).ecosystem;
     pairs
-        .map(|(name, version)| (Package::new(ecosystem, name, version, "").name, version.to_owned()))
+        .map(|(name, version)| {
+            // Go's own notation has a letter before each version; we and most others leave it out.
+            let version = if ecosystem == "go" { version.trim_start_matches('v') } else { version };
+            (Package::new(ecosystem, name, version, "").name, version.to_owned())
+        })
         .collect()
 }
 

@@ -32,7 +32,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
 
 #[derive(Default)]
 struct Document<'a> {
-    workspaces: Entries<'a, Object<Needs<'a>>>,
+    workspaces: Option<Entries<'a, Object<Needs<'a>>>>,
     packages: Entries<'a, Tuple<'a>>,
 }
 
@@ -46,7 +46,7 @@ struct Needs<'a> {
 impl<'de> Fields<'de> for Document<'de> {
     fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         match name {
-            "workspaces" => self.workspaces = map.next_value()?,
+            "workspaces" => self.workspaces = Some(map.next_value()?),
             "packages" => self.packages = map.next_value()?,
             _ => return Ok(false),
         }
@@ -96,12 +96,17 @@ impl<'de> Deserialize<'de> for Tuple<'de> {
 
 fn parse(text: &str, path: &str, lock: &mut Lock) -> Result<(), String> {
     if path.ends_with(".lockb") {
-        return Err("the binary form is not read; `bun install --save-text-lockfile` writes the text form".into());
+        return Err(
+            "the binary form is not read; `bun install --save-text-lockfile` writes the text form".into()
+        );
     }
     let text = without_trailing_commas(text);
     let Object(Some(document)) = json::<Object<Document<'_>>>(&text)? else {
         return Err("it is no JSON object".into());
     };
+    if document.workspaces.is_none() && document.packages.0.is_empty() {
+        return Err("it has neither workspaces nor packages".into());
+    }
     let production = reachable(&document);
     for (key, tuple) in &document.packages.0 {
         let Some(id) = tuple.id.get() else {
@@ -110,7 +115,8 @@ fn parse(text: &str, path: &str, lock: &mut Lock) -> Result<(), String> {
         };
         let from = usize::from(id.starts_with('@'));
         let at = id.get(from..).and_then(|rest| rest.find('@')).map(|at| at.saturating_add(from));
-        let Some((name, version)) = at.and_then(|at| Some((id.get(..at)?, id.get(at.checked_add(1)?..)?))) else {
+        let Some((name, version)) = at.and_then(|at| Some((id.get(..at)?, id.get(at.checked_add(1)?..)?)))
+        else {
             lock.unusable(key);
             continue;
         };
@@ -136,7 +142,8 @@ fn reachable<'a>(document: &'a Document<'a>) -> HashSet<&'a str> {
         document.packages.0.iter().map(|(key, tuple)| (key.as_ref(), tuple)).collect();
     let mut todo: Vec<&str> = Vec::new();
     let mut seen: HashSet<&str> = HashSet::new();
-    let workspaces = || document.workspaces.0.iter().filter_map(|(_, needs)| needs.0.as_ref());
+    let workspaces =
+        || document.workspaces.iter().flat_map(|w| &w.0).filter_map(|(_, needs)| needs.0.as_ref());
     for name in workspaces().flat_map(|needs| &needs.production) {
         todo.extend(resolve("", name, &by_key));
     }

@@ -87,7 +87,9 @@ impl<'a> File<'a> {
     fn directive(&mut self, word: &str, rest: &'a str, comment: &str) -> bool {
         match word {
             "require" => {
-                let Some(module) = module(rest).filter(|module| !module.version.is_empty()) else { return false };
+                let Some(module) = module(rest).filter(|module| !module.version.is_empty()) else {
+                    return false;
+                };
                 self.required.push((module, comment.trim_start().starts_with("indirect")));
             }
             "exclude" => {
@@ -123,7 +125,9 @@ impl<'a> File<'a> {
                 lock.elsewhere(&required.path);
                 continue;
             }
-            let Some(package) = lock.package(&module.path, bare(&module.version), scope(false)) else { continue };
+            let Some(package) = lock.package(&module.path, bare(&module.version), scope(false)) else {
+                continue;
+            };
             if replace.is_some() {
                 package.fact("replaces", &format!("{}@{}", required.path, required.version));
             }

@@ -67,11 +67,14 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
             ["parent", name @ ("groupId" | "artifactId" | "version")] => {
                 project.own("project.parent.", name, text);
             }
-            ["dependencies", "dependency", name] | ["dependencyManagement", "dependencies", "dependency", name] => {
+            ["dependencies", "dependency", name]
+            | ["dependencyManagement", "dependencies", "dependency", name] => {
                 current.set(name, text);
             }
             ["dependencies", "dependency"] => project.dependencies.push(std::mem::take(&mut current)),
-            ["dependencyManagement", "dependencies", "dependency"] => managed.push(std::mem::take(&mut current)),
+            ["dependencyManagement", "dependencies", "dependency"] => {
+                managed.push(std::mem::take(&mut current))
+            }
             _ => {}
         }
     });
@@ -122,7 +125,8 @@ impl Project {
             let mut changed = false;
             while let Some((before, inside)) = rest.split_once("${") {
                 out.push_str(before);
-                let known = inside.split_once('}').and_then(|(name, after)| Some((self.property(name)?, after)));
+                let known =
+                    inside.split_once('}').and_then(|(name, after)| Some((self.property(name)?, after)));
                 match known {
                     Some((text, after)) => {
                         out.push_str(text);
@@ -183,6 +187,7 @@ fn exact(text: &str) -> Option<&str> {
         Some(inner) => inner.strip_suffix(']').filter(|inner| !inner.contains(',')).map(str::trim)?,
         None => text,
     };
-    let odd = version.contains(['$', '(', ')', '[', ']', ',']) || matches!(version, "" | "LATEST" | "RELEASE");
+    let odd =
+        version.contains(['$', '(', ')', '[', ']', ',']) || matches!(version, "" | "LATEST" | "RELEASE");
     (!odd).then_some(version)
 }

@@ -55,7 +55,8 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
         Node::Open(path, attributes) => {
             let Some(kind) = path.last().filter(|name| is_reference(name)) else { return };
             let value = |name| attribute(attributes, name).unwrap_or_default().to_owned();
-            let version = Some(value("VersionOverride")).filter(|v| !v.is_empty()).unwrap_or_else(|| value("Version"));
+            let version =
+                Some(value("VersionOverride")).filter(|v| !v.is_empty()).unwrap_or_else(|| value("Version"));
             let name = Some(value("Include")).filter(|v| !v.is_empty()).unwrap_or_else(|| value("Update"));
             current = Some(Reference { name, version, central: kind == "PackageReference" });
         }

@@ -148,5 +148,6 @@ pub(crate) fn is_elsewhere(resolved: &str) -> bool {
         ".git#",
         "/repository/archive.",
     ];
-    SCHEMES.iter().any(|scheme| resolved.starts_with(scheme)) || HOSTS.iter().any(|host| resolved.contains(host))
+    SCHEMES.iter().any(|scheme| resolved.starts_with(scheme))
+        || HOSTS.iter().any(|host| resolved.contains(host))
 }

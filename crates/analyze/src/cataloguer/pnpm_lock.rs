@@ -126,7 +126,8 @@ impl<'de> Fields<'de> for Needs<'de> {
 fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
     for document in yaml::<Object<Document<'_>>>(text)? {
         let Object(Some(document)) = document else { return Err("it is no YAML mapping".into()) };
-        let production = document.snapshots.as_ref().map(|snapshots| reachable(&document.importers, snapshots));
+        let production =
+            document.snapshots.as_ref().map(|snapshots| reachable(&document.importers, snapshots));
         for (key, entry) in &document.packages.0 {
             let development = match &production {
                 Some(production) => !production.contains(without_peers(key)),

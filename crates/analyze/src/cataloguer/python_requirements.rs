@@ -32,7 +32,9 @@ fn is_requirements(path: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let folder = folder.rsplit('/').next().unwrap_or_default();
     name.ends_with(".txt")
-        && (name.starts_with("requirements") || name.ends_with("requirements.txt") || folder == "requirements")
+        && (name.starts_with("requirements")
+            || name.ends_with("requirements.txt")
+            || folder == "requirements")
 }
 
 fn parse(text: &str, path: &str, lock: &mut Lock) -> Result<(), String> {
@@ -107,7 +109,8 @@ fn note(line: &str, scope: Scope, lock: &mut Lock) {
 
 /// A `#` begins a comment at the start or after white space.
 fn without_comment(line: &str) -> &str {
-    let starts = |at: usize| line.get(..at).is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']));
+    let starts =
+        |at: usize| line.get(..at).is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']));
     let comment = line.match_indices('#').map(|(at, _)| at).find(|at| starts(*at));
     comment.and_then(|at| line.get(..at)).unwrap_or(line)
 }
@@ -183,7 +186,9 @@ mod tests {
 
     #[test]
     fn names_of_files() {
-        for path in ["requirements.txt", "a/Requirements-Dev.txt", "dev-requirements.txt", "requirements/base.txt"] {
+        for path in
+            ["requirements.txt", "a/Requirements-Dev.txt", "dev-requirements.txt", "requirements/base.txt"]
+        {
             assert!(is_requirements(path), "{path}");
         }
         for path in ["requirements.in", "LICENSE.txt", "requirements", "requirements/x/notes.txt"] {

@@ -57,12 +57,8 @@ fn production(document: &Document<'_>) -> Vec<bool> {
         by_name.entry(entry.name()).or_default().push(index);
     }
     let mut seen = vec![false; entries.len()];
-    let mut todo: Vec<usize> = entries
-        .iter()
-        .enumerate()
-        .filter(|(_, entry)| is_project(entry))
-        .map(|(index, _)| index)
-        .collect();
+    let mut todo: Vec<usize> =
+        entries.iter().enumerate().filter(|(_, entry)| is_project(entry)).map(|(index, _)| index).collect();
     if todo.is_empty() {
         // Scripts have no project: all is what they need.
         return vec![true; entries.len()];
@@ -78,7 +74,8 @@ fn production(document: &Document<'_>) -> Vec<bool> {
             let wanted = dependency.version.get();
             let named = by_name.get(dependency.name.get().unwrap_or_default()).into_iter().flatten();
             todo.extend(named.filter(|index| {
-                wanted.is_none_or(|wanted| entries.get(**index).is_some_and(|entry| entry.version() == wanted))
+                wanted
+                    .is_none_or(|wanted| entries.get(**index).is_some_and(|entry| entry.version() == wanted))
             }));
         }
     }

@@ -73,7 +73,9 @@ fn note_berry(patterns: &str, entry: &Entry<'_>, lock: &mut Lock) {
             .is_some_and(|(_, inner)| inner.starts_with("npm%3A") || inner.starts_with("npm:")),
         None => reference.starts_with("npm:"),
     };
-    if reference.starts_with("workspace:") || (reference.starts_with("link:") && entry.link_type.get().is_some()) {
+    if reference.starts_with("workspace:")
+        || (reference.starts_with("link:") && entry.link_type.get().is_some())
+    {
         return;
     }
     if !of_registry {
@@ -120,7 +122,9 @@ fn parse_classic(text: &str, lock: &mut Lock) -> Result<(), String> {
                 block = Some(Block { pattern: first_pattern(patterns), ..Block::default() });
             }
             2 => {
-                let (Some(block), Some((key, value))) = (block.as_mut(), body.split_once(' ')) else { continue };
+                let (Some(block), Some((key, value))) = (block.as_mut(), body.split_once(' ')) else {
+                    continue;
+                };
                 match key {
                     "version" | "\"version\"" => block.version = unquoted(value),
                     "resolved" | "\"resolved\"" => block.resolved = unquoted(value),
@@ -158,7 +162,9 @@ fn unquoted(text: &str) -> Cow<'_, str> {
 fn note_classic(block: Option<Block<'_>>, lock: &mut Lock) {
     let Some(block) = block else { return };
     let (name, reference) = split_pattern(&block.pattern).unwrap_or((&block.pattern, ""));
-    let real = reference.strip_prefix("npm:").and_then(split_pattern).map(|(real, _)| real);
+    // What is installed is what the address names, also when a pattern says otherwise (an alias).
+    let alias = reference.strip_prefix("npm:").and_then(split_pattern).map(|(real, _)| real.to_owned());
+    let real = name_in(&block.resolved).or(alias);
     let elsewhere = match block.resolved.is_empty() {
         // Only folders have no address, and mirrors kept beside the project have a file's name.
         true => reference.contains([':', '/']) && real.is_none(),
@@ -167,9 +173,19 @@ fn note_classic(block: Option<Block<'_>>, lock: &mut Lock) {
     if elsewhere {
         return lock.elsewhere(name);
     }
-    if let Some(package) = lock.package(real.unwrap_or(name), &block.version, scope(false))
+    if let Some(package) = lock.package(real.as_deref().unwrap_or(name), &block.version, scope(false))
         && real.is_some_and(|real| real != name)
     {
         package.fact("alias", name);
     }
+}
+
+/// The package in the address of a registry: `https://host/path/@scope/name/-/name-1.0.0.tgz`.
+fn name_in(resolved: &str) -> Option<String> {
+    let (path, _) = resolved.split_once("/-/")?;
+    let path = path.replace("%2f", "/").replace("%2F", "/").replace("%40", "@");
+    let (before, name) = path.rsplit_once('/')?;
+    let scope = before.rsplit('/').next().filter(|scope| scope.starts_with('@'));
+    let odd = name.is_empty() || name.contains(':');
+    (!odd).then(|| scope.map_or(name.to_owned(), |scope| format!("{scope}/{name}")))
 }
