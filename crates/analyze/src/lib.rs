@@ -8,15 +8,18 @@ pub mod assemble;
 pub mod cataloguer;
 mod component;
 pub(crate) mod database;
+pub(crate) mod declared;
 mod executable;
 pub mod loose;
 mod own;
 pub mod paths;
+pub(crate) mod python_lock;
 pub mod read;
 pub mod sbom;
 pub mod table;
 pub(crate) mod third_party;
 mod zip;
+pub(crate) mod xml;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};
