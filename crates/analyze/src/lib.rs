@@ -18,8 +18,8 @@ pub mod read;
 pub mod sbom;
 pub mod table;
 pub(crate) mod third_party;
-mod zip;
 pub(crate) mod xml;
+mod zip;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};
