@@ -18,6 +18,7 @@ const FACT_CHARS_MAX: usize = 256;
 /// Different packages of one file; more are dropped with a gap.
 const PACKAGES_MAX: usize = 200_000;
 const EXAMPLES_MAX: usize = 5;
+const EXAMPLE_CHARS_MAX: usize = 80;
 const REASON_CHARS_MAX: usize = 240;
 
 /// A unit that reads packages out of one kind of lock file or manifest.
@@ -28,6 +29,8 @@ pub(crate) struct LockFile {
     pub patterns: &'static [Pattern],
     /// A second look at the path.
     pub accepts: fn(&str) -> bool,
+    /// Which names the ecosystem allows, as far as that keeps nonsense out.
+    pub is_name: fn(&str) -> bool,
     /// Larger files are not parsed: for formats whose parser builds a tree first.
     pub bytes_max: u64,
     /// Fills the lock from the text of a file at a path, or says why it cannot.
@@ -42,6 +45,16 @@ pub(crate) const TOML_BYTES_MAX: u64 = 8 << 20;
 /// For [`LockFile::accepts`]: every path that the patterns choose.
 pub(crate) fn any_path(_path: &str) -> bool {
     true
+}
+
+/// For [`LockFile::is_name`]: letters, digits, `.`, `_` and `-`.
+pub(crate) fn plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+/// For [`LockFile::is_name`]: parts as in [`plain`], with what parts them.
+pub(crate) fn plain_parts(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '~' | '+' | '!'))
 }
 
 impl Cataloguer for LockFile {
@@ -64,11 +77,11 @@ impl Cataloguer for LockFile {
         }
         let Some(bytes) = file.record(facts) else { return };
         let text = decode(&bytes, facts);
-        let mut lock = Lock::default();
+        let mut lock = Lock::new(self.is_name);
         let result = (self.parse)(&text, file.path, &mut lock);
         lock.finish(facts);
         if let Err(why) = result {
-            let why = clip(&why, REASON_CHARS_MAX);
+            let why = shown(&why, REASON_CHARS_MAX);
             facts.gap("record-unreadable", format!("not all packages that it declares are known: {why}"));
         }
     }
@@ -112,7 +125,7 @@ impl Declared {
     /// Adds a fact about it; the first value of a name stays.
     pub fn fact(&mut self, name: &str, value: &str) {
         if !value.is_empty() && !self.facts.iter().any(|(known, _)| known == name) {
-            self.facts.push((name.to_owned(), clip(value, FACT_CHARS_MAX)));
+            self.facts.push((name.to_owned(), shown(value, FACT_CHARS_MAX)));
         }
     }
 }
@@ -133,7 +146,7 @@ impl Tally {
     fn add(&mut self, what: &str) {
         self.count = self.count.saturating_add(1);
         if self.examples.len() < EXAMPLES_MAX && !what.is_empty() {
-            let what = clip(what, 80);
+            let what = shown(what, EXAMPLE_CHARS_MAX);
             if !self.examples.contains(&what) {
                 self.examples.push(what);
             }
@@ -148,9 +161,33 @@ impl Tally {
     }
 }
 
+/// A text for people: cut, without characters that could mislead, without user names, passwords
+/// and queries of addresses.
+fn shown(text: &str, chars_max: usize) -> String {
+    // More than this is cut anyway.
+    let text: String = text.chars().take(chars_max.saturating_mul(4)).collect();
+    let mut out = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let end = after.find(['/', ' ', ',', '"', '\'']).unwrap_or(after.len());
+        let authority = after.get(..end).unwrap_or_default();
+        out.push_str(authority.rsplit('@').next().unwrap_or_default());
+        let path = after.get(end..).unwrap_or_default();
+        let end = path.find([' ', ',', '"', '\'']).unwrap_or(path.len());
+        let address = path.get(..end).unwrap_or_default();
+        out.push_str(address.split('?').next().unwrap_or_default());
+        rest = path.get(end..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    let odd = |c: char| c != ' ' && !is_word(c.encode_utf8(&mut [0; 4]), 4);
+    clip(&out.chars().map(|c| if odd(c) { '?' } else { c }).collect::<String>(), chars_max)
+}
+
 /// What one file declares.
-#[derive(Default)]
 pub(crate) struct Lock {
+    is_name: fn(&str) -> bool,
     packages: Vec<Declared>,
     by_name: HashMap<(String, String), usize>,
     too_many: u64,
@@ -160,11 +197,22 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
+    fn new(is_name: fn(&str) -> bool) -> Self {
+        Self {
+            is_name,
+            packages: Vec::new(),
+            by_name: HashMap::new(),
+            too_many: 0,
+            unusable: Tally::default(),
+            elsewhere: Tally::default(),
+            passed_over: BTreeMap::new(),
+        }
+    }
     /// Takes a package of a registry; one that is named several times is for production when it is
     /// so once. `None` when name or version cannot be one (noted) or there are too many.
     pub fn package(&mut self, name: &str, version: &str, scope: Scope) -> Option<&mut Declared> {
         let (name, version) = (name.trim(), version.trim());
-        if !is_word(name, NAME_BYTES_MAX) || !is_word(version, VERSION_BYTES_MAX) {
+        if !is_word(name, NAME_BYTES_MAX) || !is_word(version, VERSION_BYTES_MAX) || !(self.is_name)(name) {
             self.unusable(if name.is_empty() { version } else { name });
             return None;
         }
@@ -271,4 +319,38 @@ pub(crate) fn yaml<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Vec<T>, Stri
         with_snippet: false,
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_and_no_trick_is_shown() {
+        for (text, expected) in [
+            ("git+https://user:token@example.org/o/r.git", "git+https://example.org/o/r.git"),
+            ("https://token@example.org", "https://example.org"),
+            ("a https://x@h/p?key=1 b ssh://git:pw@h/q", "a https://h/p b ssh://h/q"),
+            ("https://h:443/a@b", "https://h:443/a@b"),
+            ("plain\u{202e} text\u{7}", "plain? text?"),
+            ("://", "://"),
+        ] {
+            assert_eq!(shown(text, 80), expected);
+        }
+        assert_eq!(shown(&"a".repeat(500), 80).len(), 80);
+    }
+
+    #[test]
+    fn production_wins_and_what_is_odd_is_counted() {
+        let mut lock = Lock::new(plain);
+        assert!(lock.package("a", "1.0", Scope::Development).is_some());
+        assert!(lock.package("a", "1.0", Scope::Production).is_some());
+        assert!(lock.package("a", "1.0", Scope::Development).is_some());
+        assert!(lock.package("a b", "1.0", Scope::Production).is_none());
+        assert!(lock.package("a", "", Scope::Production).is_none());
+        assert!(lock.package("a/b", "1", Scope::Production).is_none());
+        assert_eq!(lock.packages.len(), 1);
+        assert_eq!(lock.packages[0].scope, Scope::Production);
+        assert_eq!(lock.unusable.count, 3);
+    }
 }

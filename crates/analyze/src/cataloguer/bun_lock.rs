@@ -5,6 +5,7 @@
 //! `devDependencies` of the workspaces lead to is for development. Workspaces, folders and git are
 //! left out. The binary form of Bun before 1.2 is not read: a gap says so.
 
+use super::node_package::is_name;
 use super::npm_lock::is_elsewhere;
 use super::{Cataloguer, Pattern};
 use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, scope};
@@ -26,9 +27,13 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("bun.lock"), Pattern::Name("bun.lockb")],
     accepts: any_path,
+    is_name,
     bytes_max: AS_RECORD,
     parse,
 };
+
+/// Longer keys are looked up at the top only.
+const KEY_BYTES_MAX: usize = 4_096;
 
 #[derive(Default)]
 struct Document<'a> {
@@ -164,7 +169,7 @@ fn reachable<'a>(document: &'a Document<'a>) -> HashSet<&'a str> {
 
 /// Looks a name up as Node does: below the package that needs it, then outwards.
 fn resolve<'a>(from: &str, name: &str, by_key: &HashMap<&'a str, &Tuple<'_>>) -> Option<&'a str> {
-    let mut base = from;
+    let mut base = if from.len() > KEY_BYTES_MAX { "" } else { from };
     // Keys are as deep as packages lie in one another; more is not npm's doing.
     for _ in 0..64 {
         let key = if base.is_empty() { name.to_owned() } else { format!("{base}/{name}") };

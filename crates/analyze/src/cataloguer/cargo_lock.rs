@@ -5,7 +5,7 @@
 //! and marked, as binaries with an embedded list have them. Nothing says what is for development.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml};
 use crate::loose::{Fields, List, Object, Text};
 use seaworthy_types::{About, Reads};
 use serde::de::MapAccess;
@@ -21,6 +21,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("Cargo.lock")],
     accepts: any_path,
+    is_name: plain,
     bytes_max: TOML_BYTES_MAX,
     parse,
 };

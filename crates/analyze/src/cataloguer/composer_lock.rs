@@ -5,7 +5,7 @@
 //! left out.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, plain_parts, scope};
 use crate::loose::{Fields, List, Object, Text};
 use seaworthy_types::{About, Reads};
 use serde::de::MapAccess;
@@ -21,6 +21,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("composer.lock")],
     accepts: any_path,
+    is_name: plain_parts,
     bytes_max: AS_RECORD,
     parse,
 };

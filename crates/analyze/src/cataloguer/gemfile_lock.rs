@@ -5,7 +5,7 @@
 //! `PLUGIN SOURCE` are left out. Nothing says what is for development.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, any_path, plain, scope};
 use seaworthy_types::{About, Reads};
 
 /// The cataloguer of Bundler's lock files.
@@ -19,6 +19,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("Gemfile.lock"), Pattern::Name("gems.locked")],
     accepts: any_path,
+    is_name: plain,
     bytes_max: AS_RECORD,
     parse,
 };

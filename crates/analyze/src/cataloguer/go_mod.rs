@@ -6,9 +6,10 @@
 //! requirements need in turn. Does not read `go.sum`, which also names what was only looked at.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, any_path, plain_parts, scope};
 use seaworthy_types::{About, Reads};
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 /// The cataloguer of Go modules in source.
 pub const CATALOGUER: &dyn Cataloguer = &LockFile {
@@ -21,6 +22,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("go.mod")],
     accepts: any_path,
+    is_name: plain_parts,
     bytes_max: AS_RECORD,
     parse,
 };
@@ -87,7 +89,7 @@ impl<'a> File<'a> {
     fn directive(&mut self, word: &str, rest: &'a str, comment: &str) -> bool {
         match word {
             "require" => {
-                let Some(module) = module(rest).filter(|module| !module.version.is_empty()) else {
+                let Some(module) = module(rest).filter(|module| is_version(&module.version)) else {
                     return false;
                 };
                 self.required.push((module, comment.trim_start().starts_with("indirect")));
@@ -109,18 +111,21 @@ impl<'a> File<'a> {
     }
 
     fn note(&self, lock: &mut Lock) {
+        let key = |module: &Module<'a>| (module.path.clone(), module.version.clone());
+        let excluded: HashSet<_> = self.excluded.iter().map(key).collect();
+        let mut replaced = HashMap::new();
+        for replace in &self.replaced {
+            replaced.entry(key(&replace.old)).or_insert(&replace.new);
+        }
         for (required, indirect) in &self.required {
-            let same = |other: &Module<'_>| other.path == required.path && other.version == required.version;
-            if self.excluded.iter().any(same) {
+            if excluded.contains(&key(required)) {
                 lock.passed_over("excluded", "required modules are excluded again", &required.path);
                 continue;
             }
             // A replacement of one version goes before one of all versions.
-            let replace = self.replaced.iter().find(|replace| same(&replace.old)).or_else(|| {
-                let all = |replace: &&Replace<'_>| replace.old.version.is_empty();
-                self.replaced.iter().filter(all).find(|replace| replace.old.path == required.path)
-            });
-            let module = replace.map_or(required, |replace| &replace.new);
+            let all = || replaced.get(&(required.path.clone(), Cow::Borrowed("")));
+            let replace = replaced.get(&key(required)).or_else(all).copied();
+            let module = replace.unwrap_or(required);
             if replace.is_some() && module.version.is_empty() {
                 lock.elsewhere(&required.path);
                 continue;
@@ -136,10 +141,16 @@ impl<'a> File<'a> {
             }
         }
         // `go1.23.6-custom` is built from 1.23.6; `default` names none.
-        if let Some(version) = self.toolchain.and_then(|toolchain| toolchain.strip_prefix("go")) {
+        let toolchain = self.toolchain.and_then(|toolchain| toolchain.strip_prefix("go"));
+        if let Some(version) = toolchain.filter(|version| version.starts_with(|c: char| c.is_ascii_digit())) {
             lock.package("stdlib", version.split('-').next().unwrap_or_default(), scope(false));
         }
     }
+}
+
+/// Go's versions are `v1.2.3` with more; a branch has not been settled yet.
+fn is_version(version: &str) -> bool {
+    version.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn bare(version: &str) -> &str {

@@ -6,7 +6,7 @@
 //! scripts use, is for development.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, any_path, plain_parts, scope};
 use seaworthy_types::{About, Reads};
 
 /// The cataloguer of Gradle's lock files.
@@ -20,6 +20,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Extension(".lockfile")],
     accepts: any_path,
+    is_name: plain_parts,
     bytes_max: AS_RECORD,
     parse,
 };

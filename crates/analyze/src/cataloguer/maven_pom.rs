@@ -6,7 +6,7 @@
 //! Does not resolve what dependencies need in turn, nor read plugins.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, plain_parts, scope};
 use crate::xml::{Node, walk};
 use seaworthy_types::{About, Reads};
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     patterns: &[Pattern::Name("pom.xml")],
     // Within a jar's folder it describes an installed artifact.
     accepts: |path| !path.contains("META-INF/maven/"),
+    is_name: plain_parts,
     bytes_max: AS_RECORD,
     parse,
 };
@@ -61,7 +62,7 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
         };
         match path {
             ["properties", name] => {
-                project.properties.entry((*name).to_owned()).or_insert_with(|| text.to_owned());
+                project.properties.entry((*name).to_owned()).or_insert_with(|| bounded(text).to_owned());
             }
             [name @ ("groupId" | "artifactId" | "version")] => project.own("project.", name, text),
             ["parent", name @ ("groupId" | "artifactId" | "version")] => {
@@ -88,6 +89,11 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
     result
 }
 
+/// Long texts are no coordinates; what refers to them stays unresolved.
+fn bounded(text: &str) -> &str {
+    if text.len() > VALUE_BYTES_MAX { "${too-long}" } else { text }
+}
+
 impl Dependency {
     fn set(&mut self, name: &str, text: &str) {
         let field = match name {
@@ -98,7 +104,7 @@ impl Dependency {
             "optional" => &mut self.optional,
             _ => return,
         };
-        text.clone_into(field);
+        bounded(text).clone_into(field);
     }
 }
 
@@ -106,7 +112,7 @@ impl Project {
     /// Coordinates of the project or its parent under the names by which values refer to them; the
     /// project has its parent's unless it has its own.
     fn own(&mut self, prefix: &str, name: &str, text: &str) {
-        self.properties.insert(format!("{prefix}{name}"), text.to_owned());
+        self.properties.insert(format!("{prefix}{name}"), bounded(text).to_owned());
     }
 
     fn property(&self, name: &str) -> Option<&str> {

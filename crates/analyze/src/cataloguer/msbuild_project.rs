@@ -7,7 +7,7 @@
 //! Conditions are not evaluated: all branches count. Does not know what packages need in turn.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, plain, scope};
 use crate::xml::{Node, attribute, walk};
 use seaworthy_types::{About, Reads};
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
         let shared = ["packages.props", "directory.build.props", "directory.build.targets"];
         name.ends_with("proj") || shared.iter().any(|ending| name.ends_with(ending))
     },
+    is_name: plain,
     bytes_max: AS_RECORD,
     parse,
 };
@@ -86,8 +87,8 @@ fn is_reference(name: &str) -> bool {
 fn note(reference: &Reference, properties: &BTreeMap<String, String>, lock: &mut Lock) {
     // Several may stand in one list.
     let names = fill(&reference.name, properties);
+    let version = fill(&reference.version, properties);
     for name in names.split(';').map(str::trim).filter(|name| !name.is_empty()) {
-        let version = fill(&reference.version, properties);
         match exact(&version).filter(|_| !name.contains("$(")) {
             Some(version) => {
                 lock.package(name, version, scope(false));

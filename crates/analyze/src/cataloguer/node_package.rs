@@ -310,7 +310,7 @@ fn note_package(place: Place<'_>, manifest: &Manifest<'_>, facts: &mut Facts<'_>
 }
 
 /// `name` or `@scope/name` in the characters that npm ever allowed.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let part = |part: &str| {
         is_word(part, NAME_BYTES_MAX)
             && part.bytes().all(|b| b.is_ascii_graphic() && !b"/\\@%?#".contains(&b))

@@ -5,6 +5,7 @@
 //! itself are left out; so are packages from git, folders and archives of code hosts. A package
 //! that is there for development and for an optional dependency counts for production.
 
+use super::node_package::is_name;
 use super::{Cataloguer, Pattern};
 use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, scope};
 use crate::loose::{Entries, Fields, Flag, Object, Text};
@@ -22,6 +23,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("package-lock.json"), Pattern::Name("npm-shrinkwrap.json")],
     accepts: any_path,
+    is_name,
     bytes_max: AS_RECORD,
     parse,
 };

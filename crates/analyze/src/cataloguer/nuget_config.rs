@@ -4,7 +4,7 @@
 //! `version` and `developmentDependency`; it lists all packages, transitive ones too.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, plain, scope};
 use crate::xml::{Node, attribute, walk};
 use seaworthy_types::{About, Reads};
 
@@ -19,6 +19,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Extension(".config")],
     accepts: |path| path.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("packages.config")),
+    is_name: plain,
     bytes_max: AS_RECORD,
     parse,
 };

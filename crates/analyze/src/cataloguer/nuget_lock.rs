@@ -5,7 +5,7 @@
 //! left out. What only some frameworks resolve counts too.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, plain, scope};
 use crate::loose::{Entries, Fields, Object, Text};
 use seaworthy_types::{About, Reads};
 use serde::de::MapAccess;
@@ -21,6 +21,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Ending("packages.lock.json")],
     accepts: any_path,
+    is_name: plain,
     bytes_max: AS_RECORD,
     parse,
 };

@@ -5,7 +5,7 @@
 //! Packages from git, folders and addresses are left out.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml};
 use crate::loose::{Object, Text};
 use crate::python_lock::{Document, Entry, is_development_word};
 use seaworthy_types::{About, Reads};
@@ -21,6 +21,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("pdm.lock")],
     accepts: any_path,
+    is_name: plain,
     bytes_max: TOML_BYTES_MAX,
     parse,
 };

@@ -4,7 +4,7 @@
 //! name to an entry with `version: "==1.0"`. Packages from git, folders and addresses are left out.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, plain, scope};
 use crate::loose::{Entries, Fields, Object, Text};
 use seaworthy_types::{About, Reads};
 use serde::de::{IgnoredAny, MapAccess};
@@ -20,6 +20,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("Pipfile.lock")],
     accepts: any_path,
+    is_name: plain,
     bytes_max: AS_RECORD,
     parse,
 };

@@ -6,6 +6,7 @@
 //! development; in 9 it is what only `devDependencies` of the importers lead to. Packages from git,
 //! folders and addresses are left out.
 
+use super::node_package::is_name;
 use super::{Cataloguer, Pattern};
 use crate::declared::{AS_RECORD, Lock, LockFile, any_path, scope, yaml};
 use crate::loose::{Entries, Fields, Flag, Object, Text, TextOrObject};
@@ -25,6 +26,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("pnpm-lock.yaml")],
     accepts: any_path,
+    is_name,
     bytes_max: AS_RECORD,
     parse,
 };

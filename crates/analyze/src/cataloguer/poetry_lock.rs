@@ -6,7 +6,7 @@
 //! a `legacy` source is another index.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml};
 use crate::loose::{Object, Text};
 use crate::python_lock::{Document, Entry};
 use seaworthy_types::{About, Reads};
@@ -22,6 +22,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("poetry.lock")],
     accepts: any_path,
+    is_name: plain,
     bytes_max: TOML_BYTES_MAX,
     parse,
 };

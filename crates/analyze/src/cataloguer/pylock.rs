@@ -5,7 +5,7 @@
 //! dependency groups are not evaluated: everything counts for production.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, plain, scope, toml};
 use crate::loose::Object;
 use crate::python_lock::Document;
 use seaworthy_types::{About, Reads};
@@ -24,6 +24,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
         let name = path.rsplit('/').next().unwrap_or_default();
         name == "pylock.toml" || (name.starts_with("pylock.") && name.matches('.').count() == 2)
     },
+    is_name: plain,
     bytes_max: TOML_BYTES_MAX,
     parse,
 };

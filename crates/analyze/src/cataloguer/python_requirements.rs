@@ -7,7 +7,7 @@
 //! folders and addresses are left out.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, scope};
+use crate::declared::{AS_RECORD, Lock, LockFile, plain, scope};
 use crate::python_lock::is_development_word;
 use seaworthy_types::{About, Reads, Scope};
 
@@ -22,6 +22,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Extension(".txt")],
     accepts: is_requirements,
+    is_name: plain,
     bytes_max: AS_RECORD,
     parse,
 };

@@ -5,7 +5,7 @@
 //! development. Packages from git, folders and addresses are left out, the project itself too.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml};
 use crate::loose::{List, Object};
 use crate::python_lock::{Dependency, Document, Entry};
 use seaworthy_types::{About, Reads};
@@ -22,6 +22,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("uv.lock")],
     accepts: any_path,
+    is_name: plain,
     bytes_max: TOML_BYTES_MAX,
     parse,
 };
@@ -53,8 +54,10 @@ fn is_project(entry: &Entry<'_>) -> bool {
 fn production(document: &Document<'_>) -> Vec<bool> {
     let entries: Vec<&Entry<'_>> = document.entries().collect();
     let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut by_version: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
         by_name.entry(entry.name()).or_default().push(index);
+        by_version.entry((entry.name(), entry.version())).or_default().push(index);
     }
     let mut seen = vec![false; entries.len()];
     let mut todo: Vec<usize> =
@@ -71,12 +74,13 @@ fn production(document: &Document<'_>) -> Vec<bool> {
         // Extras count whether or not someone asks for them: better too much for production.
         let lists = std::iter::once(&entry.dependencies).chain(entry.optional.0.iter().map(|(_, list)| list));
         for dependency in lists.flat_map(dependencies) {
-            let wanted = dependency.version.get();
-            let named = by_name.get(dependency.name.get().unwrap_or_default()).into_iter().flatten();
-            todo.extend(named.filter(|index| {
-                wanted
-                    .is_none_or(|wanted| entries.get(**index).is_some_and(|entry| entry.version() == wanted))
-            }));
+            // What was found once need not be found again.
+            let name = dependency.name.get().unwrap_or_default();
+            let found = match dependency.version.get() {
+                Some(version) => by_version.remove(&(name, version)),
+                None => by_name.remove(name),
+            };
+            todo.extend(found.unwrap_or_default());
         }
     }
     seen

@@ -5,6 +5,7 @@
 //! with an entry `__metadata`. Neither says what is for development. An alias gets the real name
 //! (`alias@npm:real@1`). Workspaces, links, patches of folders and packages from git are left out.
 
+use super::node_package::is_name;
 use super::npm_lock::is_elsewhere;
 use super::{Cataloguer, Pattern};
 use crate::declared::{AS_RECORD, Lock, LockFile, any_path, scope, yaml};
@@ -24,6 +25,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     },
     patterns: &[Pattern::Name("yarn.lock")],
     accepts: any_path,
+    is_name,
     bytes_max: AS_RECORD,
     parse,
 };
@@ -107,7 +109,7 @@ struct Block<'a> {
 
 fn parse_classic(text: &str, lock: &mut Lock) -> Result<(), String> {
     let mut block: Option<Block<'_>> = None;
-    for line in text.lines() {
+    for (index, line) in text.lines().enumerate() {
         let line = line.trim_end();
         let body = line.trim_start_matches(' ');
         if body.is_empty() || body.starts_with('#') {
@@ -116,7 +118,10 @@ fn parse_classic(text: &str, lock: &mut Lock) -> Result<(), String> {
         match line.len().saturating_sub(body.len()) {
             0 => {
                 let Some(patterns) = body.strip_suffix(':') else {
-                    return Err(format!("a line is neither an entry nor a comment: {body}"));
+                    return Err(format!(
+                        "line {} is neither an entry nor a comment",
+                        index.saturating_add(1)
+                    ));
                 };
                 note_classic(block.take(), lock);
                 block = Some(Block { pattern: first_pattern(patterns), ..Block::default() });
