@@ -222,18 +222,30 @@ fn events(range: &str) -> Vec<Event> {
 mod tests {
     use super::*;
     use seaworthy_types::{distribution, ecosystem, is_bulletin, is_cve};
+    use std::cmp::Ordering;
+    use std::time::Instant;
+
+    fn lines() -> Vec<Line> {
+        DATA.lines().skip(1).map(|line| parse(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
 
     #[test]
     fn every_line_is_sound() {
         let starter = Starter::new();
         assert!(starter.as_of().is_some());
-        let lines: Vec<Line> =
-            DATA.lines().skip(1).map(|line| parse(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
+        let start = Instant::now();
+        let lines = lines();
+        println!("{} lines, {} bytes parsed in {:?}", lines.len(), DATA.len(), start.elapsed());
+        assert!(lines.len() >= 160 && DATA.len() < 200_000, "{} lines, {} bytes", lines.len(), DATA.len());
         assert!(lines.windows(2).all(|pair| pair[0].id < pair[1].id), "sorted by id, each id once");
         for line in &lines {
             assert!(line.aliases.is_sorted() && !line.affected.is_empty(), "{}", line.id);
             assert!(line.aliases.iter().all(|id| !is_cve(id) && !is_bulletin(id)), "{}", line.id);
-            assert!(!line.ratings.is_empty() && !line.summary.is_empty(), "{}", line.id);
+            // Nobody may have rated an exploited one yet; the others are not here without a rating.
+            assert!(!line.ratings.is_empty() || line.kev.is_some(), "{}", line.id);
+            assert!(!line.summary.is_empty(), "{}", line.id);
+            let packages: BTreeSet<_> = line.affected.iter().map(|a| (&a.shard, &a.package)).collect();
+            assert_eq!(packages.len(), line.affected.len(), "{}: a package stands twice", line.id);
             for affected in &line.affected {
                 let shard = affected.shard.as_str();
                 let known = ecosystem::by_id(shard).is_some() || distribution::of_shard(shard).is_some();
@@ -243,6 +255,46 @@ mod tests {
                 if let Some(record) = ecosystem::by_id(shard) {
                     assert_eq!((record.normalise)(&affected.package), affected.package, "{}", line.id);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_bound_is_a_version() {
+        for line in lines() {
+            for affected in &line.affected {
+                let shard = affected.shard.as_str();
+                let name = distribution::of_shard(shard).map_or(shard, |record| record.ecosystem);
+                let scheme = ecosystem::by_id(name).expect("a known ecosystem").scheme;
+                let place = format!("{} {shard} {}", line.id, affected.package);
+                for version in &affected.versions {
+                    assert!(seaworthy_version::is_valid(scheme, version), "{place}: {version}");
+                }
+                for range in &affected.ranges {
+                    let bounds: Vec<String> = events(range)
+                        .into_iter()
+                        .map(|(Event::Introduced(v) | Event::Fixed(v) | Event::LastAffected(v))| v)
+                        .filter(|version| version != "0")
+                        .collect();
+                    for bound in &bounds {
+                        assert!(seaworthy_version::is_valid(scheme, bound), "{place}: {bound}");
+                    }
+                    if let [from, to] = bounds.as_slice() {
+                        let order = seaworthy_version::compare(scheme, from, to).expect("both are valid");
+                        let closed = range.contains("..=") && order == Ordering::Equal;
+                        assert!(order == Ordering::Less || closed, "{place}: {range}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_score_is_that_of_its_vector() {
+        for line in lines() {
+            for rating in line.ratings.iter().filter(|rating| !rating.vector.is_empty()) {
+                let vector: cvss::Cvss = rating.vector.parse().unwrap_or_else(|e| panic!("{}: {e}", line.id));
+                assert_eq!(rating.score, Some(vector.score()), "{} {}", line.id, rating.vector);
             }
         }
     }
