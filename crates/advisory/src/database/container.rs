@@ -44,6 +44,7 @@ pub enum Guard {
     Blocks,
 }
 
+#[derive(Debug)]
 enum Bytes {
     Map(memmap2::Mmap),
     Owned(Vec<u8>),
@@ -59,6 +60,7 @@ impl Bytes {
 }
 
 /// An opened file.
+#[derive(Debug)]
 pub struct Container {
     bytes: Bytes,
     sections: BTreeMap<Tag, Range<usize>>,
@@ -300,7 +302,7 @@ mod tests {
 
     #[test]
     fn sections_come_back() {
-        let container = Container::from_bytes(sample(), Kind::Packages).ok().expect("sound");
+        let container = Container::from_bytes(sample(), Kind::Packages).expect("sound");
         assert_eq!(container.section(*b"ABCD"), b"hello");
         assert_eq!(container.section(*b"DATA"), b"blocks");
         assert_eq!(container.section(*b"NONE"), b"");

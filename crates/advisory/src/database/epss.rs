@@ -125,7 +125,7 @@ mod tests {
     fn scores_come_back_exactly() {
         let entries: Vec<(u32, u32, u32)> = (0..5_000).map(|n| (n * 3, n * 10, 1_000_000 - n)).collect();
         let bytes = write(Vec::new(), &entries).expect("memory").0;
-        let container = Container::from_bytes(bytes.clone(), Kind::Epss).ok().expect("sound");
+        let container = Container::from_bytes(bytes.clone(), Kind::Epss).expect("sound");
         for (number, wanted) in [(0, true), (3, true), (4, false), (14_997, true), (14_998, false)] {
             let found = find(&container, &format!("CVE-1970-{number:04}")).expect("sound");
             assert_eq!(found.is_some(), wanted, "{number}");
@@ -135,10 +135,10 @@ mod tests {
         assert!(verify(&container).is_ok());
         let mut bad = bytes;
         bad[20_000] ^= 1;
-        let container = Container::from_bytes(bad, Kind::Epss).ok().expect("blocks are checked later");
+        let container = Container::from_bytes(bad, Kind::Epss).expect("blocks are checked later");
         assert!(verify(&container).is_err() && find(&container, "CVE-1970-6000").is_err());
         let empty = write(Vec::new(), &[]).expect("memory").0;
-        let container = Container::from_bytes(empty, Kind::Epss).ok().expect("sound");
+        let container = Container::from_bytes(empty, Kind::Epss).expect("sound");
         assert_eq!(find(&container, "CVE-2024-0001"), Ok(None));
     }
 }

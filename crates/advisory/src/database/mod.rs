@@ -155,7 +155,7 @@ impl Database {
     pub fn names(&self, shard: &str) -> Result<Vec<String>, LookupError> {
         match self.entry(shard)? {
             Some(Opened::Shard(shard, _)) => {
-                (0..shard.len()).map(|at| shard.name(at).map(str::to_owned)).collect()
+                (0..shard.name_count()).map(|at| shard.name(at).map(str::to_owned)).collect()
             }
             _ => Ok(Vec::new()),
         }

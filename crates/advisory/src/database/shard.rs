@@ -66,7 +66,7 @@ impl Shard {
         Ok(Self { name: name.to_owned(), container, dictionary, keys, number })
     }
     /// Number of names.
-    pub fn len(&self) -> usize {
+    pub fn name_count(&self) -> usize {
         self.keys
     }
     /// The name at a place of the sorted list.
