@@ -34,7 +34,7 @@ pub(crate) fn deliver(
     }
     let bytes = match layer.packing {
         Packing::Plain => Bytes::Plain(Arc::clone(&layer.source), layer.offset, layer.len),
-        _ => Bytes::Packed(Mutex::new(Inflated::new(layer, limits))),
+        _ => Bytes::Packed(Box::new(Mutex::new(Inflated::new(layer, limits)))),
     };
     let mut rest = deferred.as_slice();
     while let Some(first) = rest.first() {
@@ -75,7 +75,7 @@ pub fn is_budget(error: &io::Error) -> bool {
 /// The uncompressed bytes of a layer.
 enum Bytes<'l> {
     Plain(Arc<dyn Source>, u64, u64),
-    Packed(Mutex<Inflated<'l>>),
+    Packed(Box<Mutex<Inflated<'l>>>),
 }
 
 impl Bytes<'_> {

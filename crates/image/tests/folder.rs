@@ -52,24 +52,18 @@ fn everything_in_order() {
 
 #[test]
 fn kernel_file_systems_are_passed_over() {
-    let fd: OwnedFd = fs::File::open("/").expect("folder").into();
-    let limits = Limits { layer_entries_max: 200_000, ..Limits::default() };
-    struct Shallow(Vec<String>);
-    impl seaworthy_image::Visitor for Shallow {
-        fn entry(&mut self, entry: &seaworthy_image::Entry<'_>, _: &[u8]) -> seaworthy_image::Want {
-            assert!(!entry.path.starts_with("proc/") && !entry.path.starts_with("sys/"), "{}", entry.path);
-            self.0.push(entry.path.to_owned());
-            seaworthy_image::Want::Skip
-        }
-        fn content(&mut self, _: u32, _: seaworthy_image::Content<'_>) {}
+    let device = |path: &str| rustix::fs::stat(path).map(|stat| stat.st_dev).ok();
+    let devpts = rustix::fs::statfs("/dev/pts").is_ok_and(|stat| stat.f_type as u64 == 0x1cd1);
+    if !devpts || device("/dev") == device("/dev/pts") {
+        println!("SKIPPED: /dev/pts is no mount of its own here");
+        return;
     }
-    // A sub-tree of the kernel alone, so that the test does not read the machine.
-    drop(fd);
-    let proc: OwnedFd = fs::File::open("/proc/self").expect("folder").into();
-    let mut seen = Shallow(Vec::new());
-    // As a root it is what the user asked for: its files are walked or refused, and it ends.
-    let _ = walk_folder(proc, &Limits { layer_entries_max: 500, ..limits }, &mut seen);
-    assert!(seen.0.len() <= 500);
+    let fd: OwnedFd = fs::File::open("/dev").expect("folder").into();
+    let mut seen = Recorder { skips: true, ..Recorder::default() };
+    let result = walk_folder(fd, &Limits::default(), &mut seen).expect("a walk");
+    assert!(seen.paths().contains(&"pts") && seen.paths().contains(&"null"));
+    assert!(seen.paths().iter().all(|path| !path.starts_with("pts/")));
+    assert!(codes(&result.notes).contains(&"kernel-filesystem"), "{:?}", result.notes);
 }
 
 #[test]
