@@ -173,7 +173,11 @@ impl Intake {
             id: os_id(id),
             version_id: version.to_owned(),
             codename: hint("syft:distro:versionCodename"),
-            pretty_name: hint("syft:distro:prettyName"),
+            pretty_name: match component.hint("syft:distro:prettyName") {
+                Some(pretty) => pretty.to_owned(),
+                None if component.name.contains(' ') => component.name.to_owned(),
+                None => String::new(),
+            },
             id_like: component
                 .hints
                 .iter()
@@ -392,7 +396,17 @@ fn os_id(name: &str) -> String {
         "suse linux enterprise server" | "suse" => "sles".into(),
         "oracle" => "ol".into(),
         "amazon" => "amzn".into(),
-        _ => name,
+        // Claircore writes the pretty name: `Debian GNU/Linux`, `Red Hat Enterprise Linux Server`.
+        _ => {
+            let first = name.split(' ').next().unwrap_or_default();
+            let by_label = distribution::ALL.iter().find(|d| name.starts_with(&d.label.to_ascii_lowercase()));
+            let by_word = distribution::ALL.iter().find(|d| d.os_ids.contains(&first));
+            match (by_label, by_word) {
+                (Some(record), _) => record.os_ids.first().map_or(name.clone(), |id| (*id).to_owned()),
+                (None, Some(_)) => first.to_owned(),
+                (None, None) => name,
+            }
+        }
     }
 }
 

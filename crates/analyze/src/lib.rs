@@ -6,16 +6,20 @@
 
 pub mod assemble;
 pub mod cataloguer;
+mod component;
 pub(crate) mod database;
+pub(crate) mod declared;
 mod executable;
 pub mod loose;
-pub mod paths;
-mod component;
 mod own;
+pub mod paths;
+pub(crate) mod python_lock;
 pub mod read;
 pub mod sbom;
 pub mod table;
 pub(crate) mod third_party;
+pub(crate) mod xml;
+mod zip;
 
 pub use assemble::assemble;
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};

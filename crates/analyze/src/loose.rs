@@ -14,11 +14,13 @@ use std::marker::PhantomData;
 /// The bytes as text without a byte order mark; bytes that are not UTF-8 are replaced, with a note.
 pub fn text<'a>(bytes: &'a [u8], facts: &mut Facts<'_>) -> Cow<'a, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = String::from_utf8_lossy(bytes);
-    if matches!(text, Cow::Owned(_)) {
-        facts.info("not-utf8", "bytes that are not UTF-8 were replaced");
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            facts.info("not-utf8", "bytes that are not UTF-8 were replaced");
+            String::from_utf8_lossy(bytes)
+        }
     }
-    text
 }
 
 /// Whether a name or version from a file can be one: not empty, at most `bytes_max` bytes, without

@@ -148,8 +148,19 @@ pub struct LayerReader<'m> {
     facts: Vec<(u32, StoredFact)>,
     /// The last entry of each wanted path: within a layer a later entry replaces an earlier one.
     latest: HashMap<String, u32>,
+    /// Hard links to files whose content was wanted.
+    links: Vec<Link>,
     notes: Vec<Note>,
     bytes_left: u64,
+}
+
+/// A hard link: its head is not known, so patterns of content cannot choose it.
+struct Link {
+    index: u32,
+    path: String,
+    target: u32,
+    /// Units that want it for its path.
+    units: Vec<u16>,
 }
 
 struct Pending {
@@ -169,6 +180,7 @@ impl<'m> LayerReader<'m> {
             chosen: Vec::new(),
             facts: Vec::new(),
             latest: HashMap::new(),
+            links: Vec::new(),
             notes: Vec::new(),
             bytes_left: limits.facts_bytes_max,
         }
@@ -177,6 +189,7 @@ impl<'m> LayerReader<'m> {
     /// The facts, with `notes` of the walk added.
     pub fn finish(mut self, notes: Vec<Note>) -> LayerFacts {
         self.notes.extend(notes);
+        self.follow_links();
         let latest = self.latest;
         LayerFacts {
             units: self.matcher.units.iter().map(|unit| unit.about().name.to_owned()).collect(),
@@ -188,6 +201,38 @@ impl<'m> LayerReader<'m> {
                 .map(|(_, fact)| fact)
                 .collect(),
             notes: self.notes,
+        }
+    }
+
+    /// What was found by content (a program's magic) is also there under the names of hard links.
+    fn follow_links(&mut self) {
+        let mut by_entry: HashMap<u32, Vec<usize>> = HashMap::new();
+        for link in std::mem::take(&mut self.links) {
+            if by_entry.is_empty() {
+                for (at, (index, _)) in self.facts.iter().enumerate() {
+                    by_entry.entry(*index).or_default().push(at);
+                }
+            }
+            let Some(found) = by_entry.get(&link.target).cloned() else { continue };
+            for at in found {
+                let Some((_, fact)) = self.facts.get(at) else { continue };
+                let unit = usize::from(fact.unit);
+                let by_content = |unit: &&dyn Cataloguer| {
+                    unit.patterns().iter().any(|pattern| matches!(pattern, Pattern::Magic(_)))
+                };
+                if link.units.contains(&fact.unit) || !self.matcher.units.get(unit).is_some_and(by_content) {
+                    continue;
+                }
+                let Some(left) = self.bytes_left.checked_sub(fact.bytes.len() as u64) else {
+                    let detail = "the facts of this layer exceed the limit and were dropped";
+                    self.notes.push(Note::gap("facts-too-large", "layer", &link.path, detail));
+                    return;
+                };
+                self.bytes_left = left;
+                let copy = StoredFact { path: link.path.clone(), ..fact.clone() };
+                by_entry.entry(link.index).or_default().push(self.facts.len());
+                self.facts.push((link.index, copy));
+            }
         }
     }
 
@@ -215,8 +260,14 @@ impl Visitor for LayerReader<'_> {
         if !matches!(entry.kind, EntryKind::File | EntryKind::Hardlink) {
             return Want::Skip;
         }
-        // The head of a hard link is not known here: magic patterns see it when the content comes.
         self.matcher.choose(entry.path, head, &mut self.chosen);
+        if entry.kind == EntryKind::Hardlink
+            && let Some(&target) = self.latest.get(entry.link)
+        {
+            let (path, units) = (entry.path.to_owned(), self.chosen.clone());
+            self.latest.insert(path.clone(), index);
+            self.links.push(Link { index, path, target, units });
+        }
         if self.chosen.is_empty() {
             return Want::Skip;
         }
@@ -237,6 +288,27 @@ impl Visitor for LayerReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_are_found_under_the_names_of_hard_links() {
+        let program: &[u8] = include_bytes!("../cases/go-binary/normal-inline/input/usr/bin/tool");
+        let matcher = Matcher::new(units_for(Target::Image));
+        let limits = Limits::default();
+        let mut lower = LayerReader::new(&matcher, &limits);
+        let size = program.len() as u64;
+        let entry = |path, kind, link| Entry { path, kind, mode: 0o755, uid: 0, gid: 0, size, link };
+        assert_eq!(lower.entry(&entry("bin/first", EntryKind::File, ""), program), Want::Content);
+        lower.entry(&entry("bin/second", EntryKind::Hardlink, "bin/first"), b"");
+        lower.entry(&entry("bin/third", EntryKind::Hardlink, "bin/second"), b"");
+        lower.content(0, Content::Whole(program));
+        let mut upper = LayerReader::new(&matcher, &limits);
+        upper.entry(&entry("bin/first", EntryKind::Whiteout, ""), b"");
+        let layers = [lower.finish(Vec::new()), upper.finish(Vec::new())];
+        let inventory = crate::assemble(&[&layers[0], &layers[1]], Target::Image).value;
+        let stdlib = inventory.packages.iter().find(|p| p.name == "stdlib").expect("standard library");
+        let places: Vec<&str> = stdlib.locations.iter().map(|l| l.path.as_str()).collect();
+        assert_eq!(places, ["bin/second", "bin/third"]);
+    }
 
     #[test]
     fn the_last_entry_of_a_path_counts() {

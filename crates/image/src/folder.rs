@@ -163,11 +163,19 @@ impl FolderWalk<'_> {
         self.path.clear();
         self.path.push_str(&String::from_utf8_lossy(&raw));
         if self.path.len() as u64 > self.limits.path_bytes_max {
-            self.notes.gap("path-too-long", &self.path, "a name is longer than path_bytes_max: it was left out");
+            self.notes.gap(
+                "path-too-long",
+                &self.path,
+                "a name is longer than path_bytes_max: it was left out",
+            );
             return Ok(());
         }
         if std::str::from_utf8(&raw).is_err() {
-            self.notes.info("path-not-utf8", &self.path, "bytes that are not UTF-8 were replaced in the name");
+            self.notes.info(
+                "path-not-utf8",
+                &self.path,
+                "bytes that are not UTF-8 were replaced in the name",
+            );
         }
         self.result.entries += 1;
         if self.result.entries > self.limits.layer_entries_max {

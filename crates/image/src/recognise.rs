@@ -78,5 +78,6 @@ fn is_sbom(start: &[u8]) -> bool {
         let marks = ["\"bomFormat\"", "\"spdxVersion\"", "\"SPDXID\"", "https://spdx.org/rdf/3"];
         return marks.iter().any(|mark| text.contains(mark));
     }
-    text.starts_with("SPDXVersion:") || (text.starts_with('<') && text.contains("http://cyclonedx.org/schema/bom"))
+    text.starts_with("SPDXVersion:")
+        || (text.starts_with('<') && text.contains("http://cyclonedx.org/schema/bom"))
 }

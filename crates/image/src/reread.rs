@@ -118,11 +118,7 @@ impl<'l> Inflated<'l> {
         loop {
             let at = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
             if let Some(bytes) = self.window.get(at..).filter(|bytes| !bytes.is_empty()) {
-                let count = bytes.len().min(buffer.len());
-                for (to, from) in buffer.iter_mut().zip(bytes) {
-                    *to = *from;
-                }
-                return Ok(count);
+                return Ok(copy(bytes, buffer));
             }
             if self.advance()? == 0 {
                 return Ok(0);
@@ -154,6 +150,15 @@ impl<'l> Inflated<'l> {
         self.window.truncate(length + count.as_ref().copied().unwrap_or(0));
         count
     }
+}
+
+/// Copies as much as both hold.
+fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let count = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..count), to.get_mut(..count)) {
+        to.copy_from_slice(from);
+    }
+    count
 }
 
 /// One file of a layer, holes of a sparse one filled with zeros.
@@ -211,9 +216,7 @@ impl ReadAt for StoredFile<'_> {
             let from_tail = offset.checked_sub(self.size.saturating_sub(self.tail.len() as u64));
             let at = from_tail.and_then(|at| usize::try_from(at).ok());
             if let Some(kept) = at.and_then(|at| self.tail.get(at..)).filter(|kept| !kept.is_empty()) {
-                let count = kept.len().min(buffer.len());
-                buffer.iter_mut().zip(kept).for_each(|(to, from)| *to = *from);
-                return Ok(count);
+                return Ok(copy(kept, buffer));
             }
             return self.read_stored(offset, buffer);
         };
@@ -224,7 +227,7 @@ impl ReadAt for StoredFile<'_> {
         };
         if offset < segment.offset {
             let hole = usize::try_from(segment.offset - offset).unwrap_or(usize::MAX).min(buffer.len());
-            buffer.iter_mut().take(hole).for_each(|byte| *byte = 0);
+            buffer.get_mut(..hole).unwrap_or_default().fill(0);
             return Ok(hole);
         }
         let inside = offset - segment.offset;

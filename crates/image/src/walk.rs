@@ -651,6 +651,9 @@ impl<'v> Walker<'v> {
             _ => self.truncated(),
         }
         self.resolve_links();
+        // What reaches over the end has been noted as truncated.
+        let end = self.position;
+        self.deferred.retain(|one| one.offset.checked_add(one.stored).is_some_and(|last| last <= end));
         self.deferred.sort_by_key(|deferred| (deferred.offset, deferred.index));
         Walked { entries: self.entries, deferred: self.deferred, notes: self.notes, buffer: self.buffer }
     }

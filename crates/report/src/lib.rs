@@ -3,7 +3,7 @@
 pub mod format;
 mod identity;
 mod licence;
-mod text;
+pub mod text;
 mod view;
 
 pub use format::{Format, FormatError, Options, by_name};

@@ -59,6 +59,9 @@ pub fn reasons(report: &Report) -> Vec<String> {
     if left > 0 {
         out.push(format!("And {}.", count(left as u64, "more reason")));
     }
+    if Word::of(report) == Word::MustNotSail && report.verdict.incomplete {
+        out.push("Not everything was seen either: see what was not seen.".into());
+    }
     if out.is_empty() && report.findings.is_empty() && !report.verdict.incomplete {
         out.push("No known vulnerability was found, and nothing was left unseen.".into());
     }
@@ -67,8 +70,6 @@ pub fn reasons(report: &Report) -> Vec<String> {
 
 /// Findings of one package.
 pub struct Group<'a> {
-    /// Ecosystem id.
-    pub ecosystem: &'a str,
     /// Package.
     pub name: &'a str,
     /// Installed versions, sorted.
@@ -102,7 +103,6 @@ pub fn groups(report: &Report) -> Vec<Group<'_>> {
             versions.dedup();
             let fixed = findings.iter().find_map(|f| f.fixed_version.as_deref());
             Group {
-                ecosystem,
                 name,
                 versions,
                 fixed_version: targets.get(&(ecosystem, name)).copied().or(fixed),

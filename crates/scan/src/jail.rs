@@ -9,7 +9,10 @@ use landlock::{
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
 use seaworthy_types::Note;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
@@ -128,8 +131,21 @@ fn lock_calls(files: Files<'_>) -> Result<(), String> {
         Files::None => &[][..],
         Files::Beneath(_) => FOLDER_CALLS,
     };
-    let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         CALLS.iter().chain(folder).map(|number| (*number, Vec::new())).collect();
+    // Facts about a descriptor that is already open; with a path only where folders are walked.
+    let describe = |error: seccompiler::BackendError| error.to_string();
+    let empty_path = libc::AT_EMPTY_PATH as u64;
+    for (number, flags_argument) in [(libc::SYS_statx, 2), (libc::SYS_newfstatat, 3)] {
+        let of_descriptor = SeccompCondition::new(
+            flags_argument,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::MaskedEq(empty_path),
+            empty_path,
+        )
+        .map_err(describe)?;
+        rules.entry(number).or_insert(vec![SeccompRule::new(vec![of_descriptor]).map_err(describe)?]);
+    }
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
     let filter =
         SeccompFilter::new(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow, arch)

@@ -2,7 +2,6 @@
 //! taken for the cache.
 
 use crate::Error;
-use seaworthy_image::recognise;
 use seaworthy_types::TargetKind;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -47,8 +46,10 @@ impl TargetSpec {
 pub struct Opened {
     /// The descriptor of the file or folder.
     pub file: File,
-    /// What it is.
-    pub kind: TargetKind,
+    /// What the prefix says it is; without one the parsing process looks.
+    pub forced: Option<TargetKind>,
+    /// Whether it is a folder.
+    pub is_folder: bool,
     /// Device, inode, size, mtime and ctime in one text; `None` for folders.
     pub identity: Option<String>,
     /// When the file last changed, nanoseconds since 1970.
@@ -57,7 +58,7 @@ pub struct Opened {
     pub bytes: u64,
 }
 
-/// Opens a target. Only the first bytes are read.
+/// Opens a target. Nothing of it is read here.
 pub fn open(spec: &TargetSpec) -> Result<Opened, Error> {
     let file = open_file(&spec.path).map_err(|source| Error::Open { path: spec.path.clone(), source })?;
     let meta = file.metadata().map_err(|source| Error::Open { path: spec.path.clone(), source })?;
@@ -67,9 +68,16 @@ pub fn open(spec: &TargetSpec) -> Result<Opened, Error> {
             spec.path.display()
         )));
     }
-    let kind = kind_of(spec, &file, &meta)?;
+    let forced = forced_kind(spec, &meta)?;
     let identity = meta.is_file().then(|| identity(&meta));
-    Ok(Opened { kind, identity, changed_ns: changed_ns(&meta), bytes: meta.len(), file })
+    Ok(Opened {
+        forced,
+        is_folder: meta.is_dir(),
+        identity,
+        changed_ns: changed_ns(&meta),
+        bytes: meta.len(),
+        file,
+    })
 }
 
 fn open_file(path: &Path) -> std::io::Result<File> {
@@ -77,18 +85,16 @@ fn open_file(path: &Path) -> std::io::Result<File> {
     std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
-fn kind_of(spec: &TargetSpec, file: &File, meta: &Metadata) -> Result<TargetKind, Error> {
+fn forced_kind(spec: &TargetSpec, meta: &Metadata) -> Result<Option<TargetKind>, Error> {
     let wrong = |is: &str, wants: &str| {
         Err(Error::Target(format!("`{}` is {is}, but its prefix asks for {wants}.", spec.path.display())))
     };
     match (spec.forced, meta.is_dir()) {
-        (Some(TargetKind::OciLayout), false) => Ok(TargetKind::OciArchive),
-        (Some(kind @ (TargetKind::Folder | TargetKind::OciLayout)), true) => Ok(kind),
+        (Some(TargetKind::OciLayout), false) => Ok(Some(TargetKind::OciArchive)),
+        (Some(kind @ (TargetKind::Folder | TargetKind::OciLayout)), true) => Ok(Some(kind)),
         (Some(TargetKind::Folder), false) => wrong("a file", "a folder"),
         (Some(_), true) => wrong("a folder", "a file"),
-        (Some(kind), false) => Ok(kind),
-        (None, _) => recognise(file)
-            .map_err(|source| Error::Open { path: spec.path.clone(), source: std::io::Error::other(source) }),
+        (forced, _) => Ok(forced),
     }
 }
 

@@ -2,7 +2,7 @@
 //! a postcard value. The parent trusts nothing of it: lengths are bounded, indices checked.
 
 use seaworthy_analyze::LayerFacts;
-use seaworthy_types::{Digest, ImageFacts, Limits, Note, Platform, TargetKind};
+use seaworthy_types::{Digest, ImageFacts, Inventory, Limits, Note, Platform, TargetKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -10,8 +10,10 @@ use std::io::{self, Read, Write};
 /// Parent to child, first: what to open.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hello {
-    /// What the descriptor is.
-    pub kind: TargetKind,
+    /// What the user says the target is; without that the child looks.
+    pub forced: Option<TargetKind>,
+    /// Whether the descriptor is a folder.
+    pub is_folder: bool,
     /// Name of a single file, for `file:` targets.
     pub name: String,
     /// Wished platform.
@@ -36,6 +38,8 @@ pub enum Task {
 /// Child to parent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Reply {
+    /// What the target is; said first.
+    Kind(TargetKind),
     /// The image is open; digests of layers in here are claims.
     Opened(Box<ImageFacts>, Vec<Note>),
     /// Bytes of layers that are done since the last such reply.
@@ -44,12 +48,21 @@ pub enum Reply {
     Layer(Box<LayerReply>),
     /// Whether a folder holds source code rather than installed software.
     Target(bool),
-    /// The inventory of an SBOM, as JSON.
-    Inventory(Vec<u8>),
+    /// What an SBOM says, as JSON of [`Sbom`].
+    Sbom(Vec<u8>),
     /// A stage could not run: one paragraph for people.
     Failed(String),
     /// Everything is said.
     Done(Vec<Note>),
+}
+
+/// What an SBOM says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sbom {
+    /// Packages, operating system, evidence.
+    pub inventory: Inventory,
+    /// The image it was made from.
+    pub image: Option<ImageFacts>,
 }
 
 /// One layer, verified.

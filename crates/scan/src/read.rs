@@ -40,6 +40,7 @@ struct CachedLayer {
 /// An archive seen before, everything in it verified then.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct CachedTarget {
+    kind: TargetKind,
     image: ImageFacts,
     notes: Vec<Note>,
 }
@@ -52,28 +53,22 @@ const RACY_NS: i128 = 2_000_000_000;
 pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
     let opened = open(request.spec)?;
     let keys = Keys::new(request, &opened);
-    if let Some(read) = known(request, &opened, &keys) {
+    if let Some(read) = known(request, &keys) {
         return Ok(read);
     }
-    let kind = opened.kind;
     let storable = racy_free(&opened, request);
-    let Opened { file, bytes, .. } = opened;
-    let mut talk = Talk::start(request, file.into(), kind, progress, bytes)?;
-    let read = match kind {
-        TargetKind::Folder | TargetKind::File => talk.single(kind),
-        TargetKind::Sbom => talk.sbom(),
-        TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout => talk.image(kind, &keys),
-    };
+    let mut talk = Talk::start(request, opened, progress)?;
+    let read = talk.target(&keys);
     let ended = talk.end();
     let read = read?;
     ended?;
-    if let (Some(cache), Some(image)) = (request.cache, &read.image) {
+    if let (Some(cache), Some(image)) = (request.cache.filter(|_| !read.layers.is_empty()), &read.image) {
         // A cache that cannot be written makes the next scan slower and nothing else.
         if let Some(key) = keys.target.as_ref().filter(|_| storable) {
             let _ = cache.put(
                 Kind::Target,
                 key,
-                &CachedTarget { image: image.clone(), notes: read.notes.clone() },
+                &CachedTarget { kind: read.kind, image: image.clone(), notes: read.notes.clone() },
             );
         }
         cache.trim();
@@ -93,7 +88,7 @@ impl Keys {
         let limits = postcard::to_stdvec(&request.limits).unwrap_or_default();
         let mut units = fingerprint.into_bytes();
         units.extend_from_slice(&limits);
-        let wish = format!("{:?} {:?} {:?}", request.platform, request.reference, opened.kind);
+        let wish = format!("{:?} {:?} {:?}", request.platform, request.reference, opened.forced);
         let target =
             opened.identity.as_ref().map(|identity| Cache::key(&[identity.as_bytes(), wish.as_bytes()]));
         Self { units, target }
@@ -108,7 +103,7 @@ fn racy_free(opened: &Opened, request: &Request<'_>) -> bool {
 }
 
 /// The whole result from the cache, when the archive and all its layers are known.
-fn known(request: &Request<'_>, opened: &Opened, keys: &Keys) -> Option<Read> {
+fn known(request: &Request<'_>, keys: &Keys) -> Option<Read> {
     let cache = request.cache?;
     let target: CachedTarget = cache.get(Kind::Target, keys.target.as_ref()?)?;
     let layers: Option<Vec<LayerFacts>> = target
@@ -120,7 +115,7 @@ fn known(request: &Request<'_>, opened: &Opened, keys: &Keys) -> Option<Read> {
         })
         .collect();
     Some(Read {
-        kind: opened.kind,
+        kind: target.kind,
         image: Some(target.image),
         layers: layers?,
         target: Target::Image,
@@ -145,13 +140,9 @@ enum Other {
 }
 
 impl<'r> Talk<'r> {
-    fn start(
-        request: &'r Request<'r>,
-        source: OwnedFd,
-        kind: TargetKind,
-        progress: &'r dyn Progress,
-        bytes: u64,
-    ) -> Result<Self, Error> {
+    fn start(request: &'r Request<'r>, opened: Opened, progress: &'r dyn Progress) -> Result<Self, Error> {
+        let Opened { file, forced, is_folder, bytes, .. } = opened;
+        let source = OwnedFd::from(file);
         let failed = |what: &str| {
             let what = what.to_owned();
             move |source: io::Error| Error::Child { what, source }
@@ -176,10 +167,11 @@ impl<'r> Talk<'r> {
         let replies =
             BufReader::with_capacity(256 << 10, ours.try_clone().map_err(failed("its channel broke"))?);
         let mut talk = Self { request, progress, control: ours, replies, other };
-        progress.stage("reading", bytes);
+        progress.stage("reading", if is_folder { 0 } else { bytes });
         let name = request.spec.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let hello = Hello {
-            kind,
+            forced,
+            is_folder,
             name,
             platform: request.platform.clone(),
             reference: request.reference.clone(),
@@ -213,6 +205,17 @@ impl<'r> Talk<'r> {
 
     fn unexpected<T>() -> Result<T, Error> {
         Err(Self::broken(io::Error::new(io::ErrorKind::InvalidData, "an unexpected message")))
+    }
+
+    fn target(&mut self, keys: &Keys) -> Result<Read, Error> {
+        let Reply::Kind(kind) = self.hear()? else { return Self::unexpected() };
+        match kind {
+            TargetKind::Folder | TargetKind::File => self.single(kind),
+            TargetKind::Sbom => self.sbom(),
+            TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout => {
+                self.image(kind, keys)
+            }
+        }
     }
 
     fn image(&mut self, kind: TargetKind, keys: &Keys) -> Result<Read, Error> {
@@ -316,16 +319,16 @@ impl<'r> Talk<'r> {
     }
 
     fn sbom(&mut self) -> Result<Read, Error> {
-        let Reply::Inventory(json) = self.hear()? else { return Self::unexpected() };
+        let Reply::Sbom(json) = self.hear()? else { return Self::unexpected() };
         let Reply::Done(notes) = self.hear()? else { return Self::unexpected() };
-        let inventory =
+        let content: protocol::Sbom =
             serde_json::from_slice(&json).map_err(|error| Self::broken(io::Error::other(error)))?;
         Ok(Read {
             kind: TargetKind::Sbom,
-            image: None,
+            image: content.image,
             layers: Vec::new(),
             target: Target::Image,
-            inventory: Some(inventory),
+            inventory: Some(content.inventory),
             notes,
         })
     }

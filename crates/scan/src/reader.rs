@@ -2,16 +2,16 @@
 //! with facts. Reads nothing else, writes nothing else.
 
 use crate::jail::{self, Files};
-use crate::protocol::{self, Hello, LayerReply, Reply, Task};
+use crate::protocol::{self, Hello, LayerReply, Reply, Sbom, Task};
 use seaworthy_analyze::cataloguer::Target;
 use seaworthy_analyze::read::{Matcher, units_for};
 use seaworthy_analyze::{LayerReader, sbom};
 use seaworthy_image::{
     BufferPool, Entry, FileSource, Image, LayerRef, Source, Visitor, WalkMode, Want, Wish,
-    is_provable_stored, open_archive, open_layout, verify_stored, walk_file, walk_folder, walk_layer_with,
-    walks_max,
+    is_provable_stored, open_archive, open_layout, recognise_file, recognise_folder, verify_stored,
+    walk_file, walk_folder, walk_layer_with, walks_max,
 };
-use seaworthy_types::{Digest, ImageFacts, Inventory, LayerFactsSummary, Limits, Note, Outcome, TargetKind};
+use seaworthy_types::{Digest, ImageFacts, LayerFactsSummary, Limits, Note, TargetKind};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -44,21 +44,13 @@ pub fn child_main() -> io::Result<()> {
 pub fn serve(control: UnixStream, source: OwnedFd, lock: Lock) -> io::Result<()> {
     let mut requests = control.try_clone()?;
     let hello: Hello = protocol::receive(&mut requests, REQUEST_BYTES_MAX)?;
-    let folder = matches!(hello.kind, TargetKind::Folder | TargetKind::OciLayout);
     let mut notes = Vec::new();
     if lock == Lock::Yes {
-        let files = if folder { Files::Beneath(source.as_fd()) } else { Files::None };
+        let files = if hello.is_folder { Files::Beneath(source.as_fd()) } else { Files::None };
         notes = jail::lock(files);
     }
     let channel = Channel { control: Mutex::new(control), unsaid: Mutex::new(0) };
-    let result = match hello.kind {
-        TargetKind::Folder => read_folder(&channel, &hello, source),
-        TargetKind::File => read_file(&channel, &hello, source),
-        TargetKind::Sbom => read_sbom(&channel, &hello, source),
-        TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout => {
-            read_image(&channel, &mut requests, &hello, source)
-        }
-    };
+    let result = answer(&channel, &mut requests, &hello, source);
     match result {
         Ok(more) => {
             notes.extend(more);
@@ -67,6 +59,41 @@ pub fn serve(control: UnixStream, source: OwnedFd, lock: Lock) -> io::Result<()>
         Err(Failure::Said(text)) => channel.say(&Reply::Failed(text)),
         Err(Failure::Channel(error)) => Err(error),
     }
+}
+
+fn answer(
+    channel: &Channel,
+    requests: &mut UnixStream,
+    hello: &Hello,
+    source: OwnedFd,
+) -> Result<Vec<Note>, Failure> {
+    let kind = match hello.forced {
+        Some(kind) => kind,
+        None if hello.is_folder => recognise_folder(source.as_fd()),
+        None => {
+            let copy = source.try_clone().map_err(|error| Failure::Said(error.to_string()))?;
+            let bytes: Arc<dyn Source> = Arc::new(file_source(copy)?);
+            recognise_file(&bytes)?
+        }
+    };
+    channel.tell(&Reply::Kind(kind))?;
+    match kind {
+        TargetKind::Folder => read_folder(channel, hello, source),
+        TargetKind::File => read_file(channel, hello, source),
+        TargetKind::Sbom => read_sbom(channel, hello, source),
+        TargetKind::OciLayout => {
+            let image = open_layout(source, &wish(hello), &hello.limits)?;
+            read_image(channel, requests, hello, &image)
+        }
+        TargetKind::DockerArchive | TargetKind::OciArchive => {
+            let image = open_archive(Arc::new(file_source(source)?), &wish(hello), &hello.limits)?;
+            read_image(channel, requests, hello, &image)
+        }
+    }
+}
+
+fn wish(hello: &Hello) -> Wish<'_> {
+    Wish { platform: hello.platform.as_ref(), reference: hello.reference.as_deref() }
 }
 
 /// Why a request ended early.
@@ -130,14 +157,9 @@ fn read_image(
     channel: &Channel,
     requests: &mut UnixStream,
     hello: &Hello,
-    source: OwnedFd,
+    image: &Image,
 ) -> Result<Vec<Note>, Failure> {
-    let wish = Wish { platform: hello.platform.as_ref(), reference: hello.reference.as_deref() };
-    let image = match hello.kind {
-        TargetKind::OciLayout => open_layout(source, &wish, &hello.limits)?,
-        _ => open_archive(Arc::new(file_source(source)?), &wish, &hello.limits)?,
-    };
-    channel.tell(&Reply::Opened(Box::new(claims(&image)), image.notes.clone()))?;
+    channel.tell(&Reply::Opened(Box::new(claims(image)), image.notes.clone()))?;
     let tasks: Vec<Task> = protocol::receive(requests, REQUEST_BYTES_MAX).map_err(Failure::Channel)?;
     if tasks.len() != image.layers.len() {
         return Err(Failure::Said("the list of tasks does not fit the image".into()));
@@ -304,30 +326,16 @@ fn folder_target(folder: &OwnedFd) -> Target {
 
 fn read_sbom(channel: &Channel, hello: &Hello, source: OwnedFd) -> Result<Vec<Note>, Failure> {
     let source = file_source(source)?;
-    let outcome = sbom_inventory(&source, &hello.limits).map_err(Failure::Said)?;
-    let json = serde_json::to_vec(&outcome.value).map_err(|error| Failure::Said(error.to_string()))?;
-    channel.tell(&Reply::Inventory(json))?;
-    Ok(outcome.notes)
-}
-
-/// The inventory of an SBOM in any format that a reader recognises.
-fn sbom_inventory(source: &FileSource, limits: &Limits) -> Result<Outcome<Inventory>, String> {
-    let bytes_max = limits.record_bytes_max;
-    if source.len() > bytes_max {
-        let len = source.len();
-        return Err(format!("the SBOM has {len} bytes, more than {bytes_max}: give more with --max-memory"));
-    }
-    let mut bytes = vec![0; usize::try_from(source.len()).unwrap_or(usize::MAX)];
-    let count = read_full(source, &mut bytes).map_err(|error| format!("reading the SBOM failed: {error}"))?;
+    let mut bytes =
+        vec![0; usize::try_from(source.len().min(hello.limits.record_bytes_max + 1)).unwrap_or(0)];
+    let count = read_full(&source, &mut bytes)
+        .map_err(|error| Failure::Said(format!("reading the SBOM failed: {error}")))?;
     bytes.truncate(count);
-    let document = serde_json::from_slice(&bytes).map_err(|error| {
-        format!("this is no SBOM in JSON ({error}): CycloneDX and SPDX documents in JSON are read, XML and tag-value are not")
-    })?;
-    let reader = sbom::ALL.iter().find(|reader| reader.recognises(&document)).ok_or_else(|| {
-        let names: Vec<&str> = sbom::ALL.iter().map(|reader| reader.about().name).collect();
-        format!("this JSON document is no SBOM that is read here ({})", names.join(", "))
-    })?;
-    Ok(reader.read(&document, limits))
+    let outcome = sbom::read(&bytes, &hello.limits).map_err(|error| Failure::Said(error.to_string()))?;
+    let content = Sbom { inventory: outcome.value.inventory, image: outcome.value.image };
+    let json = serde_json::to_vec(&content).map_err(|error| Failure::Said(error.to_string()))?;
+    channel.tell(&Reply::Sbom(json))?;
+    Ok(outcome.notes)
 }
 
 fn read_full(source: &FileSource, buffer: &mut [u8]) -> io::Result<usize> {

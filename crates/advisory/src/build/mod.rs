@@ -165,7 +165,8 @@ impl Builder {
         let before = spill.buffered();
         spill.files.insert(file);
         let changed = advisory.modified.or(advisory.published).map(|time| time.0);
-        spill.newest = spill.newest.max(changed.map(|time| time.min(self.now.0)));
+        // Dates in the future are mistakes; they must not make data look fresh.
+        spill.newest = spill.newest.max(changed.filter(|time| *time <= self.now.0));
         let record = u32::try_from(spill.records.len()).ok()?;
         let place = spill.push(text)?;
         let modified = advisory.modified.map_or(i64::MIN, |time| time.0);
@@ -352,8 +353,8 @@ fn write_vulnerabilities(
         }
         if let Some(found) = &joined.kev {
             kev.records += 1;
-            let added = Timestamp((i64::from(found.added.0) * 86_400).min(now.0));
-            kev.as_of = kev.as_of.max(Some(added));
+            let added = Some(Timestamp(i64::from(found.added.0) * 86_400));
+            kev.as_of = kev.as_of.max(added.filter(|added| *added <= now));
         }
         ssvc.records += u64::from(joined.ssvc.is_some());
         items.push((spill.names.text(first.package).to_owned(), stored::encode_enrichment(&joined)));

@@ -11,11 +11,11 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 /// Bytes of a block before compression; one item may be larger.
-const BLOCK_BYTES: usize = 8 << 10;
+const BLOCK_BYTES: usize = 4 << 10;
 /// Blocks compressed at a time.
-const BATCH: usize = 128;
+const BATCH: usize = 256;
 /// zstd level: databases are built once and read often.
-const LEVEL: i32 = 15;
+const LEVEL: i32 = 9;
 const DICTIONARY_BYTES: usize = 32 << 10;
 const UNNUMBERED: u32 = u32::MAX;
 
@@ -203,6 +203,7 @@ type Place = [u32; 3];
 struct Blocks<W: Write> {
     writer: Writer<W>,
     dictionary: Vec<u8>,
+    prepared: zstd::dict::EncoderDictionary<'static>,
     block: Vec<u8>,
     waiting: Vec<Vec<u8>>,
     started: u32,
@@ -215,7 +216,8 @@ impl<W: Write> Blocks<W> {
         let mut writer = Writer::new(output, kind)?;
         writer.begin(*b"DATA", Guard::Blocks)?;
         let (block, waiting, table) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { writer, dictionary, block, waiting, started: 0, offset: 0, table })
+        let prepared = zstd::dict::EncoderDictionary::copy(&dictionary, LEVEL);
+        Ok(Self { writer, dictionary, prepared, block, waiting, started: 0, offset: 0, table })
     }
     /// Keeps an item; `None` when it is larger than any block may be.
     fn push(&mut self, item: Vec<u8>) -> io::Result<Option<Place>> {
@@ -236,9 +238,9 @@ impl<W: Write> Blocks<W> {
         if self.waiting.len() >= BATCH || bytes >= BLOCK_BYTES_MAX / 4 { self.compress() } else { Ok(()) }
     }
     fn compress(&mut self) -> io::Result<()> {
-        let dictionary = zstd::dict::EncoderDictionary::copy(&self.dictionary, LEVEL);
         let waiting = std::mem::take(&mut self.waiting);
-        let start = || zstd::bulk::Compressor::with_prepared_dictionary(&dictionary);
+        let prepared = &self.prepared;
+        let start = || zstd::bulk::Compressor::with_prepared_dictionary(prepared);
         let packed: Vec<Vec<u8>> = waiting
             .par_iter()
             .map_init(start, |compressor, block| match compressor {

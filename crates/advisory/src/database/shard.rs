@@ -10,6 +10,8 @@ use seaworthy_types::Enrichment;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 use zstd::zstd_safe::{DCtx, DDict};
 
 /// Largest block, decompressed: a false length cannot take more memory than this.
@@ -19,9 +21,18 @@ pub const BLOCK_ENTRY: usize = 20;
 /// Bytes of one entry of `ITEM` and `ADVI`.
 pub const PLACE_ENTRY: usize = 12;
 
+/// Blocks that each thread keeps decompressed: packages of one system share many bulletins.
+const CACHE_SLOTS: usize = 1_024;
+/// Larger blocks are not kept.
+const CACHED_BYTES_MAX: usize = 8 << 10;
+
 thread_local! {
     static DECOMPRESSOR: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+    static CACHE: RefCell<Vec<Option<Block>>> = const { RefCell::new(Vec::new()) };
 }
+
+/// Tells opened shards apart in the caches.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// An opened shard.
 pub struct Shard {
@@ -29,13 +40,15 @@ pub struct Shard {
     container: Container,
     dictionary: Option<DDict<'static>>,
     keys: usize,
+    number: u64,
 }
 
-/// The block decompressed last: items of one look-up mostly lie in one block.
-#[derive(Default)]
+/// A decompressed block of an opened shard.
+#[derive(Clone)]
 struct Block {
-    number: Option<u32>,
-    bytes: Vec<u8>,
+    shard: u64,
+    number: u32,
+    bytes: Rc<[u8]>,
 }
 
 impl Shard {
@@ -49,7 +62,8 @@ impl Shard {
         let dictionary = Some(container.section(*b"DICT")).filter(|bytes| !bytes.is_empty());
         let dictionary = dictionary.map(DDict::create);
         let keys = u32_at(container.section(*b"KEYS"), 0).unwrap_or(0) as usize;
-        Ok(Self { name: name.to_owned(), container, dictionary, keys })
+        let number = NEXT_NUMBER.fetch_add(1, AtomicOrdering::Relaxed);
+        Ok(Self { name: name.to_owned(), container, dictionary, keys, number })
     }
     /// Number of names.
     pub fn len(&self) -> usize {
@@ -62,7 +76,7 @@ impl Shard {
     /// All records on a package.
     pub fn records(&self, package: &str) -> Result<Vec<Record>, LookupError> {
         let Some(index) = self.find(package)? else { return Ok(Vec::new()) };
-        let mut block = Block::default();
+        let mut block = None;
         let item = self.item(*b"ITEM", index, &mut block)?;
         let entries = decode_package(item, &self.name, package).map_err(|error| self.malformed(error))?;
         let mut records: Vec<Record> = Vec::with_capacity(entries.len());
@@ -77,7 +91,7 @@ impl Shard {
     /// What is known of a vulnerability.
     pub fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {
         let Some(index) = self.find(id)? else { return Ok(Enrichment::default()) };
-        let mut block = Block::default();
+        let mut block = None;
         let item = self.item(*b"ITEM", index, &mut block)?;
         decode_enrichment(item).map_err(|error| self.malformed(error))
     }
@@ -152,17 +166,45 @@ impl Shard {
         }
         Ok(None)
     }
-    fn item<'b>(&self, table: [u8; 4], index: usize, block: &'b mut Block) -> Result<&'b [u8], LookupError> {
+    fn item<'b>(
+        &self,
+        table: [u8; 4],
+        index: usize,
+        block: &'b mut Option<Block>,
+    ) -> Result<&'b [u8], LookupError> {
         let places = self.container.section(table);
         let place = index.checked_mul(PLACE_ENTRY).and_then(|at| slice(places, at, PLACE_ENTRY));
         let place = place.and_then(|p| Some((u32_at(p, 0)?, u32_at(p, 4)?, u32_at(p, 8)?)));
         let (number, start, length) = place.ok_or_else(|| self.damaged("its index of items"))?;
-        if block.number != Some(number) {
-            block.number = None;
-            self.decompress(number, &mut block.bytes)?;
-            block.number = Some(number);
+        let same = block.take().filter(|block| block.number == number);
+        let found = match same {
+            Some(found) => found,
+            None => self.block(number)?,
+        };
+        let bytes = &block.insert(found).bytes;
+        slice(bytes, start as usize, length as usize).ok_or_else(|| self.damaged("its index of items"))
+    }
+    /// A block, out of the thread's cache when it is there.
+    fn block(&self, number: u32) -> Result<Block, LookupError> {
+        let slot = (self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).wrapping_add(u64::from(number));
+        let slot = slot as usize % CACHE_SLOTS;
+        let is_it = |block: &&Block| block.shard == self.number && block.number == number;
+        let cached = |slots: &Vec<Option<Block>>| slots.get(slot)?.as_ref().filter(is_it).cloned();
+        if let Some(block) = CACHE.with_borrow(cached) {
+            return Ok(block);
         }
-        slice(&block.bytes, start as usize, length as usize).ok_or_else(|| self.damaged("its index of items"))
+        let mut bytes = Vec::new();
+        self.decompress(number, &mut bytes)?;
+        let block = Block { shard: self.number, number, bytes: bytes.into() };
+        if block.bytes.len() <= CACHED_BYTES_MAX {
+            CACHE.with_borrow_mut(|slots| {
+                slots.resize(CACHE_SLOTS, None);
+                if let Some(place) = slots.get_mut(slot) {
+                    *place = Some(block.clone());
+                }
+            });
+        }
+        Ok(block)
     }
     fn decompress(&self, number: u32, output: &mut Vec<u8>) -> Result<(), LookupError> {
         let failed = || self.damaged(&format!("block {number}"));

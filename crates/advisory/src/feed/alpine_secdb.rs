@@ -144,11 +144,14 @@ fn of_package(package: &Fixes, shard: &str, sink: &mut dyn Sink, tally: &mut Tal
 /// are aliases only where there is one CVE id, and bulletins (XSA) never are.
 fn ids(entry: &str) -> Vec<(String, Vec<String>)> {
     let looks = |word: &&str| {
-        let start = word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.contains('-');
-        start && word.bytes().any(|b| b.is_ascii_digit())
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        let start = word.starts_with(|c: char| c.is_ascii_alphabetic());
+        start && (digits >= 4 || (digits > 0 && word.contains('-')))
     };
+    // `CVE 2025-48379`
+    let entry = text::clip(entry, text::NAME_BYTES_MAX).replace("CVE ", "CVE-");
     let mut words: Vec<String> = Vec::new();
-    let split = text::clip(entry, text::NAME_BYTES_MAX).split([' ', ',', ';', '(', ')', '\t']);
+    let split = entry.split([' ', ',', ';', '(', ')', '\t']);
     split.filter(looks).for_each(|word| text::add(&mut words, word));
     let (cves, others): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| is_cve(word));
     match cves.as_slice() {
@@ -195,6 +198,8 @@ mod tests {
             ("CVE-2021-1234 GHSA-aaaa-bbbb-2222", "CVE-2021-1234 GHSA-aaaa-bbbb-2222"),
             ("CVE-????-????? TS-2022-001", "TS-2022-001"),
             ("XSA-123", "XSA-123"),
+            ("CVE 2025-48379", "CVE-2025-48379"),
+            ("VSV00019", "VSV00019"),
             ("ELEMENTSEC-2022-1, GHSA-aaaa-bbbb-2222", "ELEMENTSEC-2022-1 GHSA-aaaa-bbbb-2222"),
             ("", ""),
             ("none", ""),

@@ -10,10 +10,25 @@ use std::marker::PhantomData;
 
 /// Elements kept of one list.
 const LIST_MAX: usize = 200_000;
+/// Elements of all lists of one record: `[{},{},…` takes thirty times its own size in memory.
+const ELEMENTS_MAX: u32 = 1_000_000;
 
 thread_local! {
     /// Fields of the wrong type since `odd_take`: visitors have no other way to tell.
     static ODD: Cell<u32> = const { Cell::new(0) };
+    /// Elements of lists since `odd_take`.
+    static ELEMENTS: Cell<u32> = const { Cell::new(0) };
+}
+
+fn element<E: Error>() -> Result<(), E> {
+    let count = ELEMENTS.with(|count| {
+        count.set(count.get().saturating_add(1));
+        count.get()
+    });
+    match count > ELEMENTS_MAX {
+        true => Err(E::custom(format!("the record has more than {ELEMENTS_MAX} list elements"))),
+        false => Ok(()),
+    }
 }
 
 fn odd() {
@@ -22,6 +37,7 @@ fn odd() {
 
 /// How many fields of the current record had the wrong type; counting starts anew.
 pub(crate) fn odd_take() -> u32 {
+    ELEMENTS.with(|count| count.set(0));
     ODD.with(|count| count.replace(0))
 }
 
@@ -190,7 +206,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
                 let mut list = Vec::new();
                 while list.len() < LIST_MAX {
                     match seq.next_element()? {
-                        Some(element) => list.push(element),
+                        Some(value) => {
+                            element()?;
+                            list.push(value);
+                        }
                         None => return Ok(List(list)),
                     }
                 }
@@ -226,7 +245,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
                 let mut pairs = Vec::new();
                 while pairs.len() < LIST_MAX {
                     match map.next_entry()? {
-                        Some(pair) => pairs.push(pair),
+                        Some(pair) => {
+                            element()?;
+                            pairs.push(pair);
+                        }
                         None => return Ok(Pairs(pairs)),
                     }
                 }
@@ -272,6 +294,24 @@ mod tests {
         let null = r#"{"name":null,"list":null,"inner":null,"number":null}"#;
         assert_eq!(serde_json::from_str::<Record>(null).expect("null"), Record::default());
         assert_eq!(odd_take(), 0);
+    }
+
+    #[test]
+    fn elements_are_counted_over_the_record() {
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default)]
+        struct Lists {
+            lists: List<List<Text>>,
+        }
+        let text = |lists: usize| {
+            let list = format!("[{}\"\"]", "\"\",".repeat(150_000));
+            format!(r#"{{"lists":[{}]}}"#, vec![list; lists].join(","))
+        };
+        odd_take();
+        assert!(serde_json::from_str::<Lists>(&text(6)).is_ok_and(|lists| lists.lists.0.len() == 6));
+        odd_take();
+        assert!(serde_json::from_str::<Lists>(&text(7)).is_err());
+        odd_take();
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(crate) enum Trouble {
     Unreadable,
     /// Events contradict each other; the wider reading is kept.
     Contradiction,
+    /// An end lies before the start it belongs to: both are left out, nobody can say what was meant.
+    Inverted,
     /// The range begins without `introduced`; taken as from the first version on.
     NoStart,
     /// `fixed` is the version of `introduced`: nothing is affected.
@@ -51,6 +53,7 @@ impl Trouble {
             Self::TooLong => "the range has too many events and is left out",
             Self::Unreadable => "a version is none of its ecosystem, events stay in the source's order",
             Self::Contradiction => "events contradict each other, the wider reading is kept",
+            Self::Inverted => "a range ends before it starts and is left out",
             Self::NoStart => "the range has no `introduced`, taken as from the first version on",
             Self::Nothing => "`introduced` and `fixed` are the same version, nothing is affected",
             Self::Limit => "a `limit` event is read as the end of the range",
@@ -75,8 +78,13 @@ pub(crate) fn read(scheme: Option<&Scheme>, mut raw: Vec<RawEvent>) -> (Vec<Even
         troubles.push(Trouble::NoStart);
         raw.insert(0, RawEvent { kind: RawKind::Introduced, version: "0".into() });
     }
-    if !already_simple(&raw) && !sort(scheme, &mut raw) {
-        troubles.push(Trouble::Unreadable);
+    if !already_simple(&raw) {
+        if drop_inverted(scheme, &mut raw) {
+            troubles.push(Trouble::Inverted);
+        }
+        if !sort(scheme, &mut raw) {
+            troubles.push(Trouble::Unreadable);
+        }
     }
     let events = alternate(scheme, raw, &mut troubles);
     troubles.sort_unstable();
@@ -135,6 +143,24 @@ fn already_simple(raw: &[RawEvent]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Where a source writes starts and ends in turn, removes the pairs whose end comes first.
+fn drop_inverted(scheme: Option<&Scheme>, raw: &mut Vec<RawEvent>) -> bool {
+    let start = |event: &RawEvent| event.kind == RawKind::Introduced;
+    let in_turn = raw.iter().enumerate().all(|(at, event)| start(event) == (at % 2 == 0));
+    let Some(scheme) = scheme.filter(|_| in_turn) else { return false };
+    let inverted = |pair: &[RawEvent]| match pair {
+        [start, end] => {
+            start.version != "0" && (scheme.compare)(&start.version, &end.version) == Ok(Ordering::Greater)
+        }
+        _ => false,
+    };
+    if !raw.chunks(2).any(inverted) {
+        return false;
+    }
+    *raw = raw.chunks(2).filter(|pair| !inverted(pair)).flatten().cloned().collect();
+    true
 }
 
 /// Stable insertion sort: a scheme whose order is not total on hostile texts must not panic.
@@ -253,7 +279,7 @@ mod tests {
 
     #[test]
     fn sorted_and_alternating() {
-        use Trouble::{Contradiction, Limit, NoStart, Nothing, Unreadable};
+        use Trouble::{Contradiction, Inverted, Limit, NoStart, Nothing, Unreadable};
         for (input, output, expected) in [
             ("i0 f5", "i0 f5", vec![]),
             ("i0", "i0", vec![]),
@@ -270,7 +296,9 @@ mod tests {
             ("i0 l2 f3", "i0 f3", vec![]),
             ("i0 f2 l3", "i0 l3", vec![Contradiction]),
             ("i0 i4 f5", "i0 f5", vec![Contradiction]),
-            ("i5 l2", "i5", vec![Contradiction]),
+            ("i5 l2", "", vec![Inverted]),
+            ("i1 f2 i9 f5 i10", "i1 f2 i10", vec![Inverted]),
+            ("l2 i5", "i5", vec![Contradiction]),
             ("f5", "i0 f5", vec![NoStart]),
             ("i0 m5", "i0 f5", vec![Limit]),
             ("i0 m*", "i0", vec![]),

@@ -10,30 +10,70 @@ use serde::de::DeserializeOwned;
 
 // tidy:begin
 pub mod apk;
+pub mod bun_lock;
+pub mod cargo_lock;
+pub mod composer_lock;
 pub mod dotnet_deps;
 pub mod dpkg;
+pub mod gemfile_lock;
 pub mod go_binary;
+pub mod go_mod;
+pub mod gradle_lock;
+pub mod java_archive;
+pub mod maven_pom;
+pub mod msbuild_project;
 pub mod node_package;
+pub mod npm_lock;
+pub mod nuget_config;
+pub mod nuget_lock;
 pub mod os_release;
+pub mod pdm_lock;
 pub mod php_composer_installed;
+pub mod pipfile_lock;
+pub mod pnpm_lock;
+pub mod poetry_lock;
+pub mod pylock;
 pub mod python;
+pub mod python_requirements;
 pub mod rpm;
 pub mod ruby_gemspec;
 pub mod rust_binary;
+pub mod uv_lock;
+pub mod yarn_lock;
 
 /// Every cataloguer, sorted by name.
 pub const ALL: &[&dyn Cataloguer] = &[
     apk::CATALOGUER,
+    bun_lock::CATALOGUER,
+    cargo_lock::CATALOGUER,
+    composer_lock::CATALOGUER,
     dotnet_deps::CATALOGUER,
     dpkg::CATALOGUER,
+    gemfile_lock::CATALOGUER,
     go_binary::CATALOGUER,
+    go_mod::CATALOGUER,
+    gradle_lock::CATALOGUER,
+    java_archive::CATALOGUER,
+    maven_pom::CATALOGUER,
+    msbuild_project::CATALOGUER,
     node_package::CATALOGUER,
+    npm_lock::CATALOGUER,
+    nuget_config::CATALOGUER,
+    nuget_lock::CATALOGUER,
     os_release::CATALOGUER,
+    pdm_lock::CATALOGUER,
     php_composer_installed::CATALOGUER,
+    pipfile_lock::CATALOGUER,
+    pnpm_lock::CATALOGUER,
+    poetry_lock::CATALOGUER,
+    pylock::CATALOGUER,
     python::CATALOGUER,
+    python_requirements::CATALOGUER,
     rpm::CATALOGUER,
     ruby_gemspec::CATALOGUER,
     rust_binary::CATALOGUER,
+    uv_lock::CATALOGUER,
+    yarn_lock::CATALOGUER,
 ];
 // tidy:end
 
@@ -107,6 +147,8 @@ impl<'a> Facts<'a> {
                 self.bytes_left -= bytes.len() as u64;
                 self.out.push(bytes);
             }
+            // Once, not for each of what may be hundreds of thousands.
+            _ if self.notes.last().is_some_and(|note| note.code == "facts-too-large") => {}
             _ => self.gap("facts-too-large", "the facts of this file exceed the limit and were dropped"),
         }
     }

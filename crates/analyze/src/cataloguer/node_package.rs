@@ -5,12 +5,13 @@
 //! bundled deeper inside another package, or outside of all such folders: then it is the
 //! application itself. The record's own name wins over the folder's (npm aliases). Lock files,
 //! the hidden one of `node_modules` included, are not trusted for what is installed. Does not look
-//! into bundled JavaScript files, nor into yarn's zipped packages.
+//! into bundled JavaScript files, nor into the zipped packages of yarn's Plug'n'Play: where that is
+//! in use in an image, a gap says so.
 
-use super::{Cataloguer, Facts, File, Pattern};
+use super::{Cataloguer, Facts, File, Pattern, Target};
 use crate::assemble::{Builder, View};
 use crate::loose::{self, Entries, Fields, Flag, Object, OneOrMany, Text, TextOrObject, clip, is_word};
-use seaworthy_types::{About, Package, Reads};
+use seaworthy_types::{About, Note, Package, Reads};
 use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +63,13 @@ enum Place<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Raw {
+enum Raw {
+    Package(Record),
+    PlugAndPlay,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
     name: String,
     version: String,
     /// A placeholder stood where the version belongs.
@@ -83,46 +90,63 @@ impl Cataloguer for NodePackage {
         }
     }
     fn patterns(&self) -> &'static [Pattern] {
-        &[Pattern::Name("package.json")]
+        &[Pattern::Name("package.json"), Pattern::Name(".pnp.cjs"), Pattern::Name(".pnp.js")]
     }
     fn accepts(&self, path: &str, _head: &[u8]) -> bool {
         place_of(path).is_some()
     }
     fn read(&self, file: &File<'_>, facts: &mut Facts<'_>) {
-        if let Some(place) = place_of(file.path) {
+        if !file.path.ends_with(".json") {
+            facts.push(&Raw::PlugAndPlay);
+        } else if let Some(place) = place_of(file.path) {
             read(place, file, facts);
         }
     }
     fn assemble(&self, view: &View<'_>, builder: &mut Builder) {
         for fact in view.visible() {
-            let Some(raw) = fact.get::<Raw>() else { continue };
-            let mut package = Package::new("npm", raw.name, raw.version, "node-package");
-            package.licences = raw.licences;
-            match place_of(fact.path) {
-                Some(Place::Application) => {
-                    package.facts.insert("role".into(), "application".into());
+            let record = match fact.get::<Raw>() {
+                Some(Raw::Package(record)) => record,
+                // In a source folder the lock file says what it would load.
+                Some(Raw::PlugAndPlay) if view.target() == Target::Image => {
+                    builder.note(Note::gap(
+                        "plug-and-play",
+                        "node-package",
+                        fact.path,
+                        "yarn's Plug'n'Play is in use: packages in its zipped cache are not read",
+                    ));
+                    continue;
                 }
-                Some(Place::Bundled) => {
-                    package.facts.insert("role".into(), "bundled".into());
-                }
-                Some(Place::Installed(folder)) if folder != package.name => {
-                    package.facts.insert("alias".into(), clip(folder, NAME_BYTES_MAX));
-                }
-                _ => {}
-            }
-            if raw.private {
-                package.facts.insert("private".into(), "true".into());
-            }
-            if !raw.placeholder.is_empty() {
-                package.facts.insert("declared_version".into(), raw.placeholder);
-            }
-            if raw.by_path {
-                package.evidence = "folder name".into();
-            }
+                Some(Raw::PlugAndPlay) | None => continue,
+            };
+            let mut package = package(record, place_of(fact.path));
             view.place(fact, &mut package);
             builder.package(package);
         }
     }
+}
+
+fn package(record: Record, place: Option<Place<'_>>) -> Package {
+    let mut package = Package::new("npm", record.name, record.version, "node-package");
+    package.licences = record.licences;
+    let fact = match place {
+        Some(Place::Application) => Some(("role", "application".to_owned())),
+        Some(Place::Bundled) => Some(("role", "bundled".to_owned())),
+        Some(Place::Installed(folder)) if folder != package.name => {
+            Some(("alias", clip(folder, NAME_BYTES_MAX)))
+        }
+        _ => None,
+    };
+    package.facts.extend(fact.map(|(name, value)| (name.to_owned(), value)));
+    if record.private {
+        package.facts.insert("private".into(), "true".into());
+    }
+    if !record.placeholder.is_empty() {
+        package.facts.insert("declared_version".into(), record.placeholder);
+    }
+    if record.by_path {
+        package.evidence = "folder name".into();
+    }
+    package
 }
 
 /// `None` when the record is test data of an installed package.
@@ -275,18 +299,18 @@ fn note_package(place: Place<'_>, manifest: &Manifest<'_>, facts: &mut Facts<'_>
     if by_path {
         facts.info("named-by-path", "it has no usable name; its folder says which");
     }
-    facts.push(&Raw {
+    facts.push(&Raw::Package(Record {
         name: name.to_owned(),
         version: if placeholder { String::new() } else { version.to_owned() },
         placeholder: if placeholder { version.to_owned() } else { String::new() },
         licences: manifest.licence_names(),
         private: manifest.private.0,
         by_path,
-    });
+    }));
 }
 
 /// `name` or `@scope/name` in the characters that npm ever allowed.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let part = |part: &str| {
         is_word(part, NAME_BYTES_MAX)
             && part.bytes().all(|b| b.is_ascii_graphic() && !b"/\\@%?#".contains(&b))

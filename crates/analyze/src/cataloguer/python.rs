@@ -3,8 +3,8 @@
 //! Formats: *Core metadata specifications* and *Recording installed projects* of the Python
 //! Packaging User Guide (`NAME-VERSION.dist-info/METADATA`, `direct_url.json`), and the older egg
 //! formats of setuptools (`*.egg-info/PKG-INFO`, `*.egg-info`, `EGG-INFO/PKG-INFO`). Only the
-//! header of a record is read. Does not read `RECORD`, zipped eggs, or packages that lost their
-//! metadata.
+//! header of a record is read. A zipped egg is named by its file name. Does not read `RECORD`, nor
+//! packages that lost their metadata; a wheel file that lies about is not installed.
 
 use super::{Cataloguer, Fact, Facts, File, Pattern};
 use crate::assemble::{Builder, View};
@@ -46,6 +46,7 @@ enum Raw {
 enum Kind {
     Metadata,
     DirectUrl,
+    Zipped,
 }
 
 impl Cataloguer for Python {
@@ -55,7 +56,7 @@ impl Cataloguer for Python {
             version: 1,
             ecosystem: "pypi",
             reads: Reads::Installed,
-            coverage: "Python distributions installed with metadata: dist-info, egg-info (folder or file) and unpacked eggs.",
+            coverage: "Python distributions installed with metadata: dist-info, egg-info (folder or file) and eggs (a zipped one by its file name).",
         }
     }
     fn patterns(&self) -> &'static [Pattern] {
@@ -64,6 +65,7 @@ impl Cataloguer for Python {
             Pattern::Name("PKG-INFO"),
             Pattern::Name("direct_url.json"),
             Pattern::Extension(".egg-info"),
+            Pattern::Extension(".egg"),
         ]
     }
     fn accepts(&self, path: &str, _head: &[u8]) -> bool {
@@ -73,6 +75,7 @@ impl Cataloguer for Python {
         match kind_of(file.path) {
             Some(Kind::Metadata) => read_metadata(file, facts),
             Some(Kind::DirectUrl) => read_direct_url(file, facts),
+            Some(Kind::Zipped) => read_zipped(file, facts),
             None => {}
         }
     }
@@ -125,8 +128,30 @@ fn kind_of(path: &str) -> Option<Kind> {
         "METADATA" if of_wheel => Some(Kind::Metadata),
         "PKG-INFO" if of_egg => Some(Kind::Metadata),
         "direct_url.json" if of_wheel => Some(Kind::DirectUrl),
+        _ if name.to_ascii_lowercase().ends_with(".egg") => Some(Kind::Zipped),
         _ if name.len() > 9 && name.to_ascii_lowercase().ends_with(".egg-info") => Some(Kind::Metadata),
         _ => None,
+    }
+}
+
+/// `NAME-VERSION-py3.9.egg` (*The Internal Structure of Python Eggs* of setuptools): the name of
+/// the file is part of the format.
+fn read_zipped(file: &File<'_>, facts: &mut Facts<'_>) {
+    match file.content.range(0, 2) {
+        Ok(magic) if magic.as_ref() == b"PK" => {}
+        Ok(_) => return,
+        Err(error) => return facts.gap("file-unreadable", error.to_string()),
+    }
+    match of_path(file.path) {
+        (Some(name), Some(version)) if is_name(name) && is_version(version) => {
+            facts.push(&Raw::Distribution {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                licences: Vec::new(),
+                by_path: true,
+            });
+        }
+        _ => facts.gap("package-without-name", "the name of this zipped egg does not say what it is"),
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Format: what `Gem::Specification#to_ruby` of RubyGems writes when it installs a gem; default
 //! gems lie in `specifications/default`. Such a file is Ruby, but generated: one assignment of a
-//! literal in each line. Only that is read, nothing is run. Does not read hand-written
-//! specifications of source trees.
+//! literal in each line. Only that is read, nothing is run. Of gems that Bundler took from a
+//! repository (`bundler/gems/`) the hand-written specification is read in the same way; when its
+//! version is no literal, it stays unknown, with a gap. Does not read specifications of source
+//! trees.
 
 use super::{Cataloguer, Facts, File, Pattern};
 use crate::assemble::{Builder, View};
@@ -37,19 +39,14 @@ impl Cataloguer for RubyGemspec {
             version: 1,
             ecosystem: "gem",
             reads: Reads::Installed,
-            coverage: "Ruby gems installed by RubyGems or Bundler, default gems included; gems that Bundler took from a repository are not.",
+            coverage: "Ruby gems installed by RubyGems or Bundler, default gems included; of gems that Bundler took from a repository often only the name.",
         }
     }
     fn patterns(&self) -> &'static [Pattern] {
         &[Pattern::Extension(".gemspec")]
     }
     fn accepts(&self, path: &str, _head: &[u8]) -> bool {
-        let mut parts = path.rsplit('/').skip(1);
-        match parts.next() {
-            Some("specifications") => true,
-            Some("default") => parts.next() == Some("specifications"),
-            _ => false,
-        }
+        is_generated(path) || is_from_repository(path)
     }
     fn read(&self, file: &File<'_>, facts: &mut Facts<'_>) {
         let Some(bytes) = file.record(facts) else { return };
@@ -67,6 +64,9 @@ impl Cataloguer for RubyGemspec {
             if fact.path.rsplit('/').nth(1) == Some("default") {
                 package.facts.insert("role".into(), "default-gem".into());
             }
+            if is_from_repository(fact.path) {
+                package.facts.insert("role".into(), "from-repository".into());
+            }
             if raw.by_path {
                 package.evidence = "file name".into();
             }
@@ -74,6 +74,26 @@ impl Cataloguer for RubyGemspec {
             builder.package(package);
         }
     }
+}
+
+fn is_generated(path: &str) -> bool {
+    let mut parts = path.rsplit('/').skip(1);
+    match parts.next() {
+        Some("specifications") => true,
+        Some("default") => parts.next() == Some("specifications"),
+        _ => false,
+    }
+}
+
+/// `bundler/gems/REPOSITORY-COMMIT/NAME.gemspec` or `…/NAME/NAME.gemspec`.
+fn is_from_repository(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    let name = parts.next().and_then(|file| file.rsplit_once('.')).map_or("", |(stem, _)| stem);
+    let mut above = parts.next();
+    if above == Some(name) {
+        above = parts.next().or(above);
+    }
+    above.is_some() && parts.next() == Some("gems") && parts.next() == Some("bundler")
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -86,7 +106,29 @@ struct Gem {
     by_stub: bool,
 }
 
-fn note_gem(gem: Gem, path: &str, facts: &mut Facts<'_>) {
+fn note_gem(mut gem: Gem, path: &str, facts: &mut Facts<'_>) {
+    let from_repository = is_from_repository(path);
+    if from_repository && gem.version.as_deref().is_none_or(|text| !is_version(text)) {
+        let stem =
+            path.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map(|(stem, _)| stem.to_owned());
+        let name = gem.name.take().filter(|text| is_name(text)).or(stem).filter(|text| is_name(text));
+        let shown = name.as_deref().unwrap_or("a gem");
+        facts.gap(
+            "version-unknown",
+            format!("`{shown}` comes from a repository, and its version is computed"),
+        );
+        if let Some(name) = name {
+            let licences = gem.licences;
+            facts.push(&Raw {
+                name,
+                version: String::new(),
+                platform: String::new(),
+                licences,
+                by_path: false,
+            });
+        }
+        return;
+    }
     let (path_name, path_version, path_platform) = of_path(path);
     let name = gem.name.filter(|text| is_name(text));
     let version = gem.version.filter(|text| is_version(text));

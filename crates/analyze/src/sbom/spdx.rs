@@ -46,6 +46,8 @@ impl SbomReader for Spdx {
             content.target_name = Some(clipped(text(document, "name"), 300)).filter(|name| !name.is_empty());
         }
         let packages = array(document, "packages");
+        let maker = maker(document);
+        let trivy = maker.as_ref().is_some_and(|maker| maker.starts_with("trivy"));
         let described = described(document);
         for package in packages {
             let root = described.contains(text(package, "SPDXID"));
@@ -55,10 +57,10 @@ impl SbomReader for Spdx {
                 true if packages.len() > 1 => Role::Subject,
                 _ => Role::Content,
             };
-            take(package, role, &mut intake);
+            take(package, role, trivy, &mut intake);
         }
         if !own {
-            let maker = maker(document).unwrap_or_else(|| "an unnamed tool".into());
+            let maker = maker.unwrap_or_else(|| "an unnamed tool".into());
             let detail = format!("made by {maker}; names and versions are taken as that tool gave them");
             intake.note(Note::info("sbom-foreign", UNIT, maker, detail));
         }
@@ -79,13 +81,19 @@ enum Role {
     Content,
 }
 
-fn take(value: &Value, role: Role, intake: &mut Intake) {
+fn take(value: &Value, role: Role, trivy: bool, intake: &mut Intake) {
     let properties = annotations(value);
     if crate::own::component(pairs(&properties), intake) || role == Role::OwnTarget {
         return;
     }
     let component = describe(value);
-    match text(value, "primaryPackagePurpose") {
+    // Older Trivy gives no purpose but speaking identifiers.
+    let purpose = match text(value, "primaryPackagePurpose") {
+        "" if trivy && text(value, "SPDXID").starts_with("SPDXRef-OperatingSystem") => "OPERATING_SYSTEM",
+        "" if trivy && text(value, "SPDXID").starts_with("SPDXRef-Application") => "APPLICATION",
+        purpose => purpose,
+    };
+    match purpose {
         "OPERATING-SYSTEM" | "OPERATING_SYSTEM" => intake.system(&component),
         "CONTAINER" | "FILE" | "DEVICE" if component.purls.is_empty() => {
             intake.pass("component-not-a-package", "that are containers or files", component.name);
@@ -94,7 +102,7 @@ fn take(value: &Value, role: Role, intake: &mut Intake) {
             intake.pass("component-not-a-package", "that the document describes", component.name);
         }
         // Trivy writes lock files as applications that hold the packages of a language.
-        "APPLICATION" if component.purls.is_empty() && is_lock_file(component.name) => {
+        "APPLICATION" if trivy && component.purls.is_empty() => {
             intake.pass("component-not-a-package", "that are lock files", component.name);
         }
         _ => intake.component(&component),
@@ -130,13 +138,6 @@ fn describe(value: &Value) -> Component<'_> {
         paths: Vec::new(),
         hints,
     }
-}
-
-/// Names that Trivy gives to files that hold packages.
-fn is_lock_file(name: &str) -> bool {
-    name.contains('/')
-        || name.contains("lock")
-        || matches!(name, "node-pkg" | "python-pkg" | "gemspec" | "jar" | "gobinary" | "rustbinary")
 }
 
 /// Identifiers of what the document is about.

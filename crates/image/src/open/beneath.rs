@@ -22,7 +22,9 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let fd = match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {
-            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => open_by_parts(&self.fd, path.as_bytes(), flags)?,
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
+                open_by_parts(&self.fd, path.as_bytes(), flags)?
+            }
             opened => opened?,
         };
         let file = std::fs::File::from(fd);

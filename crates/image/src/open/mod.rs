@@ -115,10 +115,13 @@ pub fn open_archive(source: Arc<dyn Source>, wish: &Wish<'_>, limits: &Limits) -
             image.kind = TargetKind::DockerArchive;
             docker::join(&store, &mut image, limits);
         }
+        image.notes.extend(store.remark());
         return Ok(image);
     }
     if store.has("manifest.json") {
-        return docker::open(&store, wish, limits);
+        let mut image = docker::open(&store, wish, limits)?;
+        image.notes.extend(store.remark());
+        return Ok(image);
     }
     Err(store.no_image())
 }

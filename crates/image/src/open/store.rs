@@ -5,7 +5,7 @@ use crate::source::read_full;
 use crate::tar::index::{Index, index};
 use crate::{Error, FileSource, Source};
 use rustix::fd::OwnedFd;
-use seaworthy_types::Digest;
+use seaworthy_types::{Digest, Note};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
@@ -73,9 +73,9 @@ impl Store {
         match self {
             Self::Archive { source, index } => {
                 let missing = || match index.truncated {
-                    Some(at) => format!(
-                        "no `{path}`; the archive ends in the middle of a member at byte {at}, save it again"
-                    ),
+                    Some(at) => {
+                        format!("no `{path}`; the archive ends too early, at byte {at}: save it again")
+                    }
                     None => format!("no `{path}` in the archive; save the image again"),
                 };
                 let (offset, len) = index.find(path).ok_or_else(|| Error::missing(what, missing()))?;
@@ -122,6 +122,16 @@ impl Store {
         Ok(bytes)
     }
 
+    /// A remark when the archive ends too early although all that is listed was there.
+    pub fn remark(&self) -> Option<Note> {
+        let Self::Archive { index, .. } = self else { return None };
+        let detail = format!(
+            "the archive ends too early, at byte {}, but nothing listed is missing",
+            index.truncated?
+        );
+        Some(Note::info("archive-truncated", "image", "", detail))
+    }
+
     /// Why this is no image.
     pub fn no_image(&self) -> Error {
         let (what, detail) = match self {
@@ -132,9 +142,7 @@ impl Store {
                     (true, _) => {
                         "it holds files of a root file system and no manifest.json or index.json; unpack it and scan it as dir:FOLDER"
                     }
-                    (_, true) => {
-                        "it has no manifest.json or index.json and ends in the middle of a member; save it again"
-                    }
+                    (_, true) => "it has no manifest.json or index.json and ends too early; save it again",
                     _ => "it has no manifest.json or index.json; make it with `docker save` or `skopeo copy`",
                 };
                 ("the archive", detail)

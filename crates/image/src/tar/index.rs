@@ -27,7 +27,7 @@ pub(crate) enum Member {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     members: BTreeMap<String, Member>,
-    /// Where the archive ends too early, if it does.
+    /// Where the archive ends without an end mark or in the middle of a member, if it does.
     pub truncated: Option<u64>,
 }
 
@@ -58,14 +58,17 @@ impl Index {
 /// Reads the headers of an outer tar.
 pub(crate) fn index(source: &dyn Source, what: &str) -> Result<Index, Error> {
     let mut window = Window { source, what, start: 0, bytes: Vec::new() };
-    let mut index = Index::default();
+    let mut index = Index { truncated: Some(source.len()), ..Index::default() };
     let mut extended = Extended::default();
     let (mut offset, mut count) = (0u64, 0u64);
     let (mut name, mut link) = (String::new(), String::new());
     while let Some(block) = window.block(offset)? {
         let header = match header::parse(&block) {
             Ok(header) => header,
-            Err(NoHeader::Zero) => return Ok(index),
+            Err(NoHeader::Zero) => {
+                index.truncated = None;
+                return Ok(index);
+            }
             Err(_) if count == 0 => return Err(not_a_tar(what, &block)),
             Err(_) => {
                 let detail = format!("no valid tar header at byte {offset}; fetch or save it again");
@@ -79,9 +82,6 @@ pub(crate) fn index(source: &dyn Source, what: &str) -> Result<Index, Error> {
         let body = offset.saturating_add(BLOCK as u64);
         let size = body_size(&header, &extended);
         let end = body.saturating_add(size);
-        if end > source.len() {
-            index.truncated = Some(source.len());
-        }
         match header.flag {
             b'x' | b'X' | b'L' | b'K' => {
                 let bytes = window.bytes(body, size)?;
@@ -114,9 +114,6 @@ pub(crate) fn index(source: &dyn Source, what: &str) -> Result<Index, Error> {
             }
         }
         offset = end.checked_next_multiple_of(BLOCK as u64).unwrap_or(u64::MAX);
-    }
-    if index.truncated.is_none() && offset > source.len() {
-        index.truncated = Some(source.len());
     }
     Ok(index)
 }

@@ -4,12 +4,34 @@ use seaworthy_types::{About, Report, sbom};
 use std::io;
 
 // tidy:begin
+pub mod csv;
 pub mod cyclonedx;
+pub mod github;
+pub mod gitlab;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod sarif;
 pub mod spdx;
+pub mod table;
+pub mod template;
 
 /// Every output format, sorted by name.
-pub const ALL: &[&dyn Format] = &[cyclonedx::FORMAT, json::FORMAT, spdx::FORMAT];
+pub const ALL: &[&dyn Format] = &[
+    csv::FORMAT,
+    cyclonedx::FORMAT,
+    github::FORMAT,
+    gitlab::FORMAT,
+    html::FORMAT,
+    json::FORMAT,
+    junit::FORMAT,
+    markdown::FORMAT,
+    sarif::FORMAT,
+    spdx::FORMAT,
+    table::FORMAT,
+    template::FORMAT,
+];
 // tidy:end
 
 /// One output format.

@@ -313,7 +313,10 @@ pub fn busy() -> Report {
         incomplete: false,
         reasons: vec![
             format!("{} critical or high vulnerabilities have a fix.", blocking.len()),
-            "4 of the vulnerabilities are known to be exploited.".into(),
+            format!(
+                "{} of all are known to be exploited.",
+                report.findings.iter().filter(|f| f.kev.is_some()).count()
+            ),
         ],
         blocking,
         rule: "deny when a critical or high vulnerability has a fix".into(),

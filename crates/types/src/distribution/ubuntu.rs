@@ -11,8 +11,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     purl_namespace: "ubuntu",
     release: |os| major_minor(&os.version_id),
     osv: &["Ubuntu"],
-    // `22.04:LTS`, `24.10`; `Pro:…` and `FIPS:…` speak of packages that need a subscription.
-    osv_release: |rest| major_minor(rest.split(':').next().unwrap_or(rest)),
+    osv_release,
     // End of standard support.
     end_of_life: &[
         ("14.04", "2019-04-25"),
@@ -29,3 +28,18 @@ pub const DISTRIBUTION: Distribution = Distribution {
     ],
     data_by_binary: false,
 };
+
+/// `22.04:LTS`, `24.10`. Ubuntu Pro needs a subscription, so that its fixes are data of their own:
+/// `Pro:18.04:LTS` → `pro-18.04`. Its FIPS and real-time variants are kernels and modules of other
+/// products.
+fn osv_release(rest: &str) -> Option<String> {
+    let mut parts = rest.split(':');
+    match parts.next()? {
+        "Pro" => {
+            let release = major_minor(parts.next()?)?;
+            matches!((parts.next(), parts.next()), (None | Some("LTS"), None))
+                .then(|| format!("pro-{release}"))
+        }
+        release => major_minor(release),
+    }
+}

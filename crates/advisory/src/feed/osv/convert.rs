@@ -6,7 +6,7 @@ use crate::intake::range::{self, RawEvent, RawKind, Trouble};
 use crate::intake::tally::Tally;
 use crate::intake::{json, rating, text};
 use seaworthy_types::{
-    Advisory, Affected, Event, Range, RangeKind, Rating, Severity, Status, Timestamp, distribution,
+    Advisory, Affected, Event, Grade, Range, RangeKind, Rating, Severity, Status, Timestamp, distribution,
     ecosystem, is_bulletin, is_cve,
 };
 use seaworthy_version::Scheme;
@@ -30,7 +30,8 @@ pub(super) fn record(path: &str, bytes: &[u8], tally: &mut Tally) -> Option<Advi
     let id = record.id.trim().to_owned();
     let plain = |c: char| !c.is_whitespace() && !c.is_control();
     if id.is_empty() || id.len() > text::NAME_BYTES_MAX || !id.chars().all(plain) {
-        tally.gap("broken-record", path, || "the record has no usable `id`".into());
+        let subject = if id.is_empty() { path } else { id.as_str() };
+        tally.gap("broken-record", subject, || "the record has no usable `id`".into());
         return None;
     }
     if json::odd_take() > 0 {
@@ -243,6 +244,12 @@ fn place(name: &str, context: &mut Context<'_>) -> Option<Place> {
         let scheme = seaworthy_version::by_name(record.scheme);
         return Some(Place { shard, scheme, normalise: record.normalise, distribution: Some(distribution) });
     }
+    if distribution::by_osv(base).is_some() && !name.contains(':') {
+        context.tally.gap("unknown-release", name, || {
+            format!("packages of no release in particular, first in {}", context.id)
+        });
+        return None;
+    }
     if distribution::by_osv(base).is_some() || label::NO_IMAGE_PACKAGES.contains(&base) {
         context.tally.info("other-channel", name, || {
             "a channel or system whose packages are not those of an image, left out".into()
@@ -384,12 +391,13 @@ fn read_ranges(
 
 fn note_troubles(troubles: &[Trouble], context: &mut Context<'_>) {
     for trouble in troubles {
-        let code = match trouble {
-            Trouble::CommitHash => "git-hash-in-range",
-            Trouble::Unreadable => "odd-version",
-            _ => "range-repaired",
+        let (grade, code) = match trouble {
+            Trouble::CommitHash => (Grade::Info, "git-hash-in-range"),
+            Trouble::Unreadable => (Grade::Info, "odd-version"),
+            Trouble::Inverted | Trouble::TooLong => (Grade::Gap, "range-refused"),
+            _ => (Grade::Info, "range-repaired"),
         };
-        context.tally.info(code, context.id, || trouble.sentence().into());
+        context.tally.add(grade, code, context.id, || trouble.sentence().into());
     }
 }
 

@@ -1,7 +1,7 @@
 //! OSV: <https://ossf.github.io/osv-schema/> (1.7), as zip archives per ecosystem, single records or
 //! folders of them. Git ranges are not kept: packages of an image carry versions, not commits.
-//! Channels that need a contract (Ubuntu Pro, Red Hat's extended streams) are left out and counted,
-//! so that their fixes never stand for the free channel.
+//! Channels that need a contract never stand for the free one: Ubuntu Pro goes to shards of its own
+//! (`ubuntu:pro-18.04`), Red Hat's extended streams and the like are left out and counted.
 
 mod convert;
 mod label;
@@ -96,5 +96,63 @@ mod tests {
         assert!(addresses.iter().all(|address| FEED.claims(&address.path).is_some()));
         assert!(addresses.iter().any(|a| a.url.ends_with("/Rocky%20Linux/all.zip")));
         assert!(addresses.len() > 30 && addresses.windows(2).all(|pair| pair[0].path < pair[1].path));
+    }
+
+    /// Names of the schema's section "Defined ecosystems": none may be unknown to us.
+    #[test]
+    fn every_ecosystem_of_the_schema_is_known() {
+        for name in [
+            "AlmaLinux",
+            "Alpaquita",
+            "Alpine",
+            "Android",
+            "Azure Linux",
+            "BellSoft Hardened Containers",
+            "Bioconductor",
+            "Bitnami",
+            "Chainguard",
+            "CleanStart",
+            "ConanCenter",
+            "CRAN",
+            "crates.io",
+            "Debian",
+            "Docker Hardened Images",
+            "Echo",
+            "FreeBSD",
+            "GHC",
+            "GitHub Actions",
+            "Go",
+            "Hackage",
+            "Hex",
+            "Julia",
+            "Kubernetes",
+            "Linux",
+            "Mageia",
+            "Maven",
+            "MinimOS",
+            "npm",
+            "NuGet",
+            "opam",
+            "openEuler",
+            "openSUSE",
+            "OSS-Fuzz",
+            "Packagist",
+            "Photon OS",
+            "Pub",
+            "PyPI",
+            "Red Hat",
+            "Rocky Linux",
+            "Root",
+            "RubyGems",
+            "SUSE",
+            "SwiftURL",
+            "TuxCare",
+            "Ubuntu",
+            "VSCode",
+            "Wolfi",
+        ] {
+            let known = ecosystem::by_osv(name).is_some() || distribution::by_osv(name).is_some();
+            assert!(known != label::NO_IMAGE_PACKAGES.contains(&name), "{name}");
+        }
     }
 }
