@@ -503,8 +503,8 @@ fn hostile_package(ecosystem: &str, evil: &str, index: usize) -> Package {
     package.name = evil.into();
     package.architecture = Some(evil.into());
     package.source = Some(SourcePackage { name: evil.into(), version: evil.into() });
-    package.origin = if index % 2 == 0 { Origin::ThirdParty } else { Origin::Distribution };
-    package.scope = if index % 3 == 0 { Scope::Development } else { Scope::Production };
+    package.origin = if index.is_multiple_of(2) { Origin::ThirdParty } else { Origin::Distribution };
+    package.scope = if index.is_multiple_of(3) { Scope::Development } else { Scope::Production };
     package.licences = vec![evil.into(), "MIT".into(), String::new()];
     package.locations = vec![
         Location { path: evil.into(), layer: None },
