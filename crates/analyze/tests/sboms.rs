@@ -79,7 +79,7 @@ fn what_cannot_be_identified_is_a_gap() {
         (r#"{"type":"library","name":"x","purl":"not a purl"}"#, "component-unidentified"),
         (r#"{"name":"x","cpe":"cpe:2.3:a:nginx:nginx:1.21.1:*:*:*:*:*:*:*"}"#, "component-unidentified"),
         (r#"{"name":"x","purl":"pkg:npm/x"}"#, "component-without-version"),
-        (r#"{"name":"x","purl":"pkg:conan/x@1"}"#, "component-ecosystem"),
+        (r#"{"name":"x","purl":"pkg:unheard-of/x@1"}"#, "component-ecosystem"),
         (r#"{"name":"x","purl":"pkg:deb/debian/x@1"}"#, "sbom-without-distribution"),
         ("", "sbom-empty"),
         (r#"{"type":"file","name":"etc/passwd"}"#, "sbom-empty"),
