@@ -100,7 +100,6 @@ fn compressed_layers_in_a_docker_archive_are_proven_each_time() {
     let first = lab.archive("first.tar", &image);
     let second = lab.archive("second.tar", &image);
     for target in [first, second, first, second] {
-        lab.age(target);
         lab.scan(target, &[]).coded(1);
     }
 }

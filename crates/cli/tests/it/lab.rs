@@ -149,11 +149,11 @@ impl Lab {
     pub fn archive<'n>(&self, name: &'n str, image: &TestImage) -> &'n str {
         self.file(name, image.docker_legacy())
     }
-    /// Sets a file's times two minutes back, so that the cache may trust them.
+    /// Waits until the cache may trust a file's times: its change time cannot be set back.
     pub fn age(&self, name: &str) {
-        let mut touch = Command::new("touch");
-        touch.args(["-d", "2 minutes ago"]).arg(self.path("work").join(name));
-        assert!(touch.status().expect("touch").success());
+        use std::os::unix::fs::MetadataExt;
+        let meta = fs::metadata(self.path("work").join(name)).expect("there");
+        assert!(wait_for(|| now().0 > meta.ctime() + 3));
     }
     /// Every file below a folder, sorted, with its size.
     pub fn files(&self, name: &str) -> Vec<(String, u64)> {
@@ -193,7 +193,7 @@ pub fn wait_for(what: impl Fn() -> bool) -> bool {
         if what() {
             return true;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(2));
     }
     false
 }
