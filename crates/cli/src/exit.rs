@@ -44,5 +44,8 @@ pub fn error_text(error: &Error) -> String {
             text.push_str(&cause);
         }
     }
-    seaworthy_report::text::clean(&text)
+    // Parsers of text draw the line at fault over several lines.
+    let lines =
+        text.lines().map(str::trim).filter(|line| !line.trim_matches(['|', '^', '-', ' ']).is_empty());
+    seaworthy_report::text::clean(&lines.collect::<Vec<_>>().join(" "))
 }

@@ -1,7 +1,7 @@
 //! The layer cache: same results, damage, several processes, sudden death, no room.
 
 use crate::data::npm;
-use crate::lab::{Lab, Ran, packages, timeless, wait_for};
+use crate::lab::{Lab, Ran, children, packages, timeless, wait_for};
 use seaworthy_testkit::{Packing, parse};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,13 +18,12 @@ fn description(number: usize) -> String {
 fn a_second_scan_says_the_same() {
     let lab = Lab::with_data();
     let image = parse(&description(1));
-    for (name, bytes) in [
-        ("a.tar", image.docker_legacy()),
-        ("b.tar", image.docker_oci()),
-        ("c.tar", seaworthy_testkit::oci_archive(&[image.clone()])),
-    ] {
-        lab.file(name, bytes);
-        lab.age(name);
+    let names = ["a.tar", "b.tar", "c.tar"];
+    lab.file(names[0], image.docker_legacy());
+    lab.file(names[1], image.docker_oci());
+    lab.file(names[2], seaworthy_testkit::oci_archive(&[image]));
+    lab.age(names[2]);
+    for name in names {
         let bare = timeless(lab.report(name, &["--no-cache"]));
         assert_eq!(packages(&bare).len(), 3);
         for run in 0..3 {
@@ -102,9 +101,8 @@ fn several_processes_share_one_cache() {
 fn sudden_death_leaves_a_usable_cache() {
     let lab = Lab::with_data();
     // Some layers, so that there is a middle.
-    let layers: String = (0..40)
-        .map(|number| format!("layer gzip\nfile big/{number} size=300000 x{number}\n"))
-        .collect();
+    let layers: String =
+        (0..40).map(|number| format!("layer gzip\nfile big/{number} size=300000 x{number}\n")).collect();
     let target = lab.image("a.tar", &format!("image a:1\n{layers}layer\n{}", npm(&["holed"])));
     lab.age(target);
     let bare = timeless(lab.report(target, &["--no-cache"]));
@@ -113,7 +111,10 @@ fn sudden_death_leaves_a_usable_cache() {
         let mut child = lab.start(&["scan", target, "-f", "json"]);
         let there = || lab.path("cache/seaworthy/layers-1").read_dir().map_or(0, Iterator::count);
         assert!(wait_for(|| there() >= entries));
+        let parsing = children(child.id());
         child.kill().expect("killed");
+        let gone = |process: &u32| !std::path::Path::new(&format!("/proc/{process}/exe")).exists();
+        assert!(wait_for(|| parsing.iter().all(gone)), "the parsing process lives on alone");
         cut += usize::from(child.wait_with_output().expect("ended").status.code().is_none());
     }
     assert!(cut > 0);

@@ -98,8 +98,7 @@ pub fn npm(names: &[&str]) -> String {
 }
 
 /// Lines of a description: Debian 12.
-pub const DEBIAN: &str =
-    "file etc/os-release ID=debian\\nVERSION_ID=\"12\"\\nVERSION_CODENAME=bookworm\\nPRETTY_NAME=\"Debian 12\"\\n\n";
+pub const DEBIAN: &str = "file etc/os-release ID=debian\\nVERSION_ID=\"12\"\\nVERSION_CODENAME=bookworm\\nPRETTY_NAME=\"Debian 12\"\\n\n";
 
 /// A line of a description: dpkg's database with these source packages at these versions, a binary
 /// package `libNAME` for each.

@@ -17,7 +17,8 @@ fn holed(lab: &Lab) -> &'static str {
 }
 
 fn shard_file(lab: &Lab, shard: &str) -> PathBuf {
-    let index: Value = serde_json::from_slice(&fs::read(lab.path("db/index.json")).expect("an index")).expect("JSON");
+    let index: Value =
+        serde_json::from_slice(&fs::read(lab.path("db/index.json")).expect("an index")).expect("JSON");
     let shards = index["shards"].as_array().expect("shards").iter();
     let found = shards.clone().find(|entry| entry["shard"] == shard).expect(shard);
     lab.path("db").join(found["file"].as_str().expect("a file"))
@@ -52,7 +53,8 @@ fn no_damage_hides_a_finding() {
         bytes
     };
     let cases = (0..sound.len()).step_by(step).map(flipped);
-    let cases = cases.chain([cut(0), cut(10), cut(sound.len() / 2), cut(sound.len() - 1), vec![0xff; sound.len()]]);
+    let cases =
+        cases.chain([cut(0), cut(10), cut(sound.len() / 2), cut(sound.len() - 1), vec![0xff; sound.len()]]);
     for (number, bytes) in cases.enumerate() {
         fs::write(&path, &bytes).expect("written");
         lab.run(&["db", "verify"]).refused(&[]);
@@ -106,7 +108,9 @@ fn an_interrupted_update_leaves_the_old_database() {
     let mut interrupted = 0;
     for wait_ms in [0, 1, 4, 10, 30, 60] {
         let mut child = lab.start(&["db", "update", "--from", "../other"]);
-        assert!(wait_for(|| building() > 0 || fs::read(lab.path("db/index.json")).is_ok_and(|new| new != index)));
+        assert!(wait_for(
+            || building() > 0 || fs::read(lab.path("db/index.json")).is_ok_and(|new| new != index)
+        ));
         std::thread::sleep(std::time::Duration::from_millis(wait_ms));
         child.kill().expect("killed");
         child.wait().expect("ended");
@@ -224,7 +228,8 @@ fn answer(mut stream: TcpStream, folder: &Path, cut: &str) -> std::io::Result<()
         }
     }
     let text = String::from_utf8_lossy(&request).into_owned();
-    let path = text.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').replace("%20", " ").replace("%3A", ":");
+    let path =
+        text.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').replace("%20", " ").replace("%3A", ":");
     let (status, body) = match fs::read(folder.join(&path)) {
         Ok(body) => ("200 OK", body),
         Err(_) => ("404 Not Found", Vec::new()),
@@ -241,13 +246,18 @@ fn mirror(lab: &Lab) -> PathBuf {
     for ecosystem in ["npm", "Debian"] {
         let mut files = Vec::new();
         for entry in fs::read_dir(lab.path("feeds/osv").join(ecosystem)).expect("a folder").flatten() {
-            files.push((entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("read")));
+            files.push((
+                entry.file_name().to_string_lossy().into_owned(),
+                fs::read(entry.path()).expect("read"),
+            ));
         }
-        let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
         fs::create_dir_all(folder.join("osv").join(ecosystem)).expect("made");
         fs::write(folder.join("osv").join(ecosystem).join("all.zip"), jar(&files)).expect("written");
     }
-    fs::copy(lab.path("feeds/seaworthy-manifest.json"), folder.join("seaworthy-manifest.json")).expect("copied");
+    fs::copy(lab.path("feeds/seaworthy-manifest.json"), folder.join("seaworthy-manifest.json"))
+        .expect("copied");
     folder
 }
 
@@ -261,34 +271,34 @@ fn a_mirror() {
     let report = lab.scan(target, &[]).coded(1).json();
     assert_eq!(ids(&report, "findings"), ["CVE-2026-10001"]);
     assert!(codes(&report, "gap").is_empty(), "{}", report["coverage"]);
-    let left: Vec<_> = fs::read_dir(lab.path("")).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(lab.path("")).expect("a folder").flatten().map(|e| e.file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("feeds-")), "{left:?}");
 }
 
 #[test]
-fn a_broken_mirror() {
-    let lab = Lab::with_data();
-    let target = holed(&lab);
-    // One file is cut short: a gap, and the old data of that feed stay.
-    let (address, _) = serve(mirror(&lab), "osv/npm");
-    let ran = lab.run(&["db", "update", "--from", &address]).coded(3);
-    assert!(ran.out.contains("feed-failed") && ran.err.contains("osv/npm/all.zip"), "{}{}", ran.out, ran.err);
-    assert_eq!(ids(&lab.report(target, &[]), "findings"), ["CVE-2026-10001"]);
-}
-
-#[test]
-fn a_dead_mirror() {
-    let lab = Lab::with_data();
-    let target = holed(&lab);
-    let bare = timeless(lab.report(target, &[]));
-    // Nothing there at all, and nobody there.
-    fs::create_dir(lab.path("void")).expect("made");
-    let (address, _) = serve(lab.path("void"), "");
-    lab.run(&["db", "update", "--from", &address]).refused(&["stays as it is"]);
+fn mirrors_that_fail() {
+    let (cut, dead) = (Lab::with_data(), Lab::with_data());
+    holed(&cut);
+    let target = holed(&dead);
+    let bare = timeless(dead.report(target, &[]));
+    // Both try several times, with pauses: they do it together. One file of the first is cut short.
+    let (address, _) = serve(mirror(&cut), "osv/npm");
+    let from_cut = cut.start(&["db", "update", "--from", &address]);
     let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let ran = lab.run(&["db", "update", "--quiet", "--from", &format!("http://{nobody}")]);
-    ran.refused(&["stays as it is"]);
-    assert_eq!(timeless(lab.report(target, &[])), bare);
+    let from_dead = dead.start(&["db", "update", "--quiet", "--from", &format!("http://{nobody}")]);
+    let ended = |child: std::process::Child| Ran::of(child.wait_with_output().expect("ended"));
+
+    // A gap, and the old data of that feed stay.
+    let ran = ended(from_cut).coded(3);
+    assert!(ran.out.contains("feed-failed") && ran.err.contains("osv/npm/all.zip"), "{}{}", ran.out, ran.err);
+    assert_eq!(ids(&cut.report(target, &[]), "findings"), ["CVE-2026-10001"]);
+
+    ended(from_dead).refused(&["stays as it is"]);
+    fs::create_dir(dead.path("void")).expect("made");
+    let (address, _) = serve(dead.path("void"), "");
+    dead.run(&["db", "update", "--from", &address]).refused(&["stays as it is"]);
+    assert_eq!(timeless(dead.report(target, &[])), bare);
 }
 
 #[test]

@@ -53,9 +53,9 @@ fn the_cache_believes_no_claim() {
         let holed = image("holed").packed(packing);
         let (good, bad) = (clean.layers[1].blob(), holed.layers[1].blob());
         let swap = |parts: Vec<(String, Vec<u8>)>| {
-            let swapped = parts.into_iter().map(|(path, bytes)| {
-                if bytes == good { (path, bad.clone()) } else { (path, bytes) }
-            });
+            let swapped = parts
+                .into_iter()
+                .map(|(path, bytes)| if bytes == good { (path, bad.clone()) } else { (path, bytes) });
             parts_to_tar(&swapped.collect::<Vec<_>>())
         };
         lab.file("forged.tar", swap(clean.docker_legacy_parts()));
@@ -132,9 +132,9 @@ fn configuration_and_manifest_have_digests_too() {
     // Another architecture of the same length keeps the JSON whole.
     let other = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("amd64", "arm65").into_bytes();
     let forge = |parts: Vec<(String, Vec<u8>)>, target: &[u8]| {
-        let forged = parts.into_iter().map(|(path, bytes)| {
-            if bytes == target { (path, other(&bytes)) } else { (path, bytes) }
-        });
+        let forged = parts
+            .into_iter()
+            .map(|(path, bytes)| if bytes == target { (path, other(&bytes)) } else { (path, bytes) });
         parts_to_tar(&forged.collect::<Vec<_>>())
     };
     lab.file("config.tar", forge(image.docker_legacy_parts(), &image.config()));

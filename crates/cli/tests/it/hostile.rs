@@ -46,7 +46,8 @@ fn names_that_lead_out() {
 fn links_in_circles() {
     let lab = Lab::with_data();
     let mut tar = Tar::new();
-    tar.symlink("etc/os-release", "../usr/lib/os-release").symlink("usr/lib/os-release", "../../etc/os-release");
+    tar.symlink("etc/os-release", "../usr/lib/os-release")
+        .symlink("usr/lib/os-release", "../../etc/os-release");
     tar.symlink("a", "b").symlink("b", "a").symlink("self", "self").hardlink("h", "h");
     tar.hardlink("h1", "h2").hardlink("h2", "h1").symlink("deep", "deep/deep/deep");
     tar.symlink("var/lib/dpkg/status", "status").hardlink("lib/apk/db/installed", "lib/apk/db/installed");
@@ -59,7 +60,9 @@ fn links_in_circles() {
     let root = lab.path("work/root");
     crate::data::write(&root, PATH, std::str::from_utf8(HOLED).expect("text"));
     crate::data::write(&root, "etc/hostname", "x");
-    for (link, target) in [("etc/os-release", "os-release"), ("loop", "."), ("up", ".."), ("usr/lib/round", "../..")] {
+    for (link, target) in
+        [("etc/os-release", "os-release"), ("loop", "."), ("up", ".."), ("usr/lib/round", "../..")]
+    {
         std::os::unix::fs::symlink(target, root.join(link)).expect("linked");
     }
     for pipe in ["usr/lib/node_modules/package.json", "etc/debian_version", "usr/lib/os-release"] {
@@ -102,9 +105,15 @@ fn bytes_that_are_no_text() {
     let name = b"usr/lib/node_modules/\xff\xfe\x80/package.json";
     tar.entry(&Fields { name, size: HOLED.len() as u64, ..Fields::default() }, HOLED);
     tar.file("usr/lib/node_modules/a/package.json", b"{\"name\":\"\xff\xfe\",\"version\":\"\x80\"}");
-    tar.file("usr/lib/node_modules/b/package.json", b"{\"name\":\"b\x1b[31m\",\"version\":\"1.0.0\\u001b[2J\"}");
+    tar.file(
+        "usr/lib/node_modules/b/package.json",
+        b"{\"name\":\"b\x1b[31m\",\"version\":\"1.0.0\\u001b[2J\"}",
+    );
     tar.file("etc/os-release", b"ID=\xff\xff\nVERSION_ID=\"\x00\"\n");
-    tar.file("var/lib/dpkg/status", b"Package: \xff\nStatus: install ok installed\nVersion: \xfe\n\n\x00\x00");
+    tar.file(
+        "var/lib/dpkg/status",
+        b"Package: \xff\nStatus: install ok installed\nVersion: \xfe\n\n\x00\x00",
+    );
     tar.file("usr/lib/node_modules/deep/package.json", "[".repeat(200_000).as_bytes());
     lab.archive("a.tar", &TestImage::of([tar.finish()]));
     let report = lab.scan("a.tar", &[]).coded(1).json();
@@ -195,7 +204,12 @@ fn what_may_not_be_read_is_a_gap() {
         // Root reads all: somebody else runs it, from where he may.
         let program = lab.path("program");
         fs::copy(PROGRAM, &program).expect("copied");
-        let open = Command::new("chmod").args(["a+rwx"]).arg(lab.path("")).arg(lab.path("work")).arg(lab.path("cache")).status();
+        let open = Command::new("chmod")
+            .args(["a+rwx"])
+            .arg(lab.path(""))
+            .arg(lab.path("work"))
+            .arg(lab.path("cache"))
+            .status();
         assert!(open.expect("chmod").success());
         let mut command = lab.around(Command::new("setpriv"));
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);

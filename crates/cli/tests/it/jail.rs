@@ -64,7 +64,8 @@ fn run(kind: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(fs::read(lab.path("outside/secret")).is_ok(), "the secret is where it was");
     assert!(!lab.path("within/new").exists() && !lab.path("outside/new").exists());
-    let told: Vec<&str> = text.lines().filter_map(|line| line.split_once("TRIED ")).map(|(_, end)| end).collect();
+    let told: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once("TRIED ")).map(|(_, end)| end).collect();
     assert_eq!(told.len(), 18, "{text}{}", String::from_utf8_lossy(&output.stderr));
     if told.contains(&"notes true") {
         eprintln!("SKIPPED: this kernel lacks a part of the lock; only what holds is tested");

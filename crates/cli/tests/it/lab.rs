@@ -164,6 +164,21 @@ impl Lab {
     }
 }
 
+/// No run leaves anything in the folder for temporary files.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(self.files("tmp").is_empty(), "left behind: {:?}", self.files("tmp"));
+        }
+    }
+}
+
+/// Numbers of the child processes of a process.
+pub fn children(process: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
 fn walk(folder: &Path, found: &mut Vec<(String, u64)>) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let meta = entry.path().symlink_metadata().expect("there");

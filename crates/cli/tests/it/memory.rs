@@ -1,6 +1,6 @@
 //! Peak memory of parent and parsing process, read while they run; and that the latter is locked.
 
-use crate::lab::{Lab, PROGRAM, Ran, ids, packages};
+use crate::lab::{Lab, PROGRAM, Ran, children, ids, packages};
 use flate2::{Compression, write::GzEncoder};
 use seaworthy_testkit::{Fields, Layer, Packing, Tar, TestImage, parts_to_tar};
 use serde_json::json;
@@ -42,10 +42,7 @@ fn watched(lab: &Lab, target: &str, more: &[&str]) -> (Ran, u64, bool) {
     let mut seen = BTreeMap::new();
     while child.try_wait().expect("waited").is_none() {
         status(parent, &mut seen);
-        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-        for process in children.split_whitespace().filter_map(|number| number.parse().ok()) {
-            status(process, &mut seen);
-        }
+        children(parent).into_iter().for_each(|process| status(process, &mut seen));
         std::thread::sleep(std::time::Duration::from_millis(3));
     }
     let output = child.wait_with_output().expect("ended");
@@ -91,7 +88,10 @@ fn a_large_jar_in_a_gzip_layer() {
     let report = ran.coded(1).json();
     assert_eq!(packages(&report), ["maven org.example.lib:widget 1.0.0"]);
     assert!(peak < MEGABYTES_MAX, "{peak} MB");
-    assert!(locked || report["coverage"].to_string().contains("jail-partly"), "the child is locked or says so");
+    assert!(
+        locked || report["coverage"].to_string().contains("jail-partly"),
+        "the child is locked or says so"
+    );
 }
 
 #[test]
@@ -159,4 +159,28 @@ fn a_gigabyte_of_package_json() {
     assert_eq!(packages(&report), ["npm sound 1.0.0"]);
     assert!(report["coverage"].to_string().contains("usr/lib/node_modules/x/package.json"));
     assert!(peak < MEGABYTES_MAX, "{peak} MB");
+}
+
+#[test]
+fn a_small_budget_skips_nothing() {
+    let lab = Lab::with_data();
+    let pom = b"groupId=org.example.lib\nartifactId=widget\nversion=1.0.0\n";
+    let filler: Vec<u8> = (0..5u32 << 20).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let files = [("filler", &filler[..]), ("META-INF/maven/org.example.lib/widget/pom.properties", &pom[..])];
+    let large = crate::roundtrip::jar(&files);
+    assert!(large.len() > 12 << 20, "{}", large.len());
+    for packing in [Packing::Plain, Packing::Gzip] {
+        let mut tar = Tar::new();
+        // A store of content with hard links to it, as pnpm makes it.
+        tar.file("srv/.store/00/abc", br#"{"name":"holed","version":"1.0.0"}"#);
+        tar.file("opt/widget.jar", &large);
+        tar.hardlink("srv/node_modules/holed/package.json", "srv/.store/00/abc");
+        let layers = vec![Layer { tar: tar.finish(), packing }];
+        lab.archive("small.tar", &TestImage { layers, ..TestImage::default() });
+        for memory in ["12M", "160M"] {
+            let report = lab.scan("small.tar", &["--no-cache", "--max-memory", memory]).coded(1).json();
+            let wanted = ["maven org.example.lib:widget 1.0.0", "npm holed 1.0.0"];
+            assert_eq!(packages(&report), wanted, "{packing:?} {memory} {}", report["coverage"]);
+        }
+    }
 }

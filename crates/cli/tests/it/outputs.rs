@@ -12,8 +12,10 @@ fn target(lab: &Lab) -> &'static str {
 fn several_outputs_at_once() {
     let lab = Lab::with_data();
     let target = target(&lab);
-    let names = ["json", "sarif", "cyclonedx", "spdx", "html", "markdown", "csv", "junit", "gitlab", "github"];
-    let options: Vec<String> = names.iter().flat_map(|name| ["-o".into(), format!("{name}=out.{name}")]).collect();
+    let names =
+        ["json", "sarif", "cyclonedx", "spdx", "html", "markdown", "csv", "junit", "gitlab", "github"];
+    let options: Vec<String> =
+        names.iter().flat_map(|name| ["-o".into(), format!("{name}=out.{name}")]).collect();
     let mut arguments = vec!["scan", target];
     arguments.extend(options.iter().map(String::as_str));
     let ran = lab.run(&arguments).coded(1);
@@ -38,9 +40,9 @@ fn several_outputs_at_once() {
     assert!(coloured.contains('\u{1b}'));
 }
 
-/// Digits go: times and random-looking serial numbers hold them.
+/// Hexadecimal digits go: times and serial numbers made of them differ from second to second.
 fn dateless(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_ascii_digit()).collect()
+    text.chars().filter(|letter| !letter.is_ascii_hexdigit() && *letter != '-').collect()
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn template() {
     let ran = lab.run(&["scan", target, "-f", "template", "--template", file]).coded(1);
     assert_eq!(ran.out.trim(), "CVE-2026-10001;CVE-2026-10002;");
     lab.file("t.txt", "{% for");
-    assert_eq!(lab.run(&["scan", target, "-f", "template", "--template", file]).code, 2);
+    lab.run(&["scan", target, "-f", "template", "--template", file]).refused(&["template", "syntax error"]);
     lab.run(&["scan", target, "-f", "template", "--template", "absent"]).refused(&["absent"]);
 }
 

@@ -63,17 +63,22 @@ fn rich() -> TestImage {
         "Package: libforeign\\nStatus: install ok installed\\nArchitecture: amd64\\nMaintainer: Vendor <v@docker.com>\\nVersion: 1.0-1~vendor\\nDescription: x\\n\\n",
         "Package: libmast\\nStatus: install ok installed\\nArchitecture: amd64\\nMaintainer: Debian <d@lists.debian.org>\\nSource: mast (2:1.0-1)\\nVersion: 2:1.0-1+b1\\nDescription: x\\n\\n",
     );
-    let text = owned_module().replace("file var/lib/dpkg/status ", &format!("file var/lib/dpkg/status {status}"))
+    let text = owned_module()
+        .replace("file var/lib/dpkg/status ", &format!("file var/lib/dpkg/status {status}"))
         + &npm(&["sound", "holed", "scratched", "unrated", "unfixed", "exploited"])
         + "file usr/lib/python3.11/site-packages/own_module-1.0.0.dist-info/METADATA Metadata-Version: 2.1\\nName: own-module\\nVersion: 1.0.0\\n\n";
     let mut image = parse(&text);
     let mut tar = Tar::new();
     let pom = b"groupId=org.example.lib\nartifactId=widget\nversion=1.0.0\n";
-    let known = jar(&[("META-INF/maven/org.example.lib/widget/pom.properties", pom), ("org/example/lib/W.class", b"x")]);
+    let known = jar(&[
+        ("META-INF/maven/org.example.lib/widget/pom.properties", pom),
+        ("org/example/lib/W.class", b"x"),
+    ]);
     tar.file("opt/app/widget-1.0.0.jar", &known);
     tar.file("opt/app/mystery.jar", &jar(&[("a/b.class", b"x")]));
     tar.file("opt/app/widget-1.5.0.jar", &jar(&[("org/example/lib/W.class", b"x")]));
-    let modules = "path\texample.org/tool\nmod\texample.org/tool\t(devel)\t\ndep\texample.org/other\tv1.2.3\th1:x=\n";
+    let modules =
+        "path\texample.org/tool\nmod\texample.org/tool\t(devel)\t\ndep\texample.org/other\tv1.2.3\th1:x=\n";
     tar.file_with_mode("usr/bin/tool", 0o755, &go_program(modules));
     image.layers.push(seaworthy_testkit::Layer { tar: tar.finish(), ..Default::default() });
     image
@@ -146,12 +151,35 @@ fn our_own_sbom_gives_the_same_answer() {
 fn two_scans_give_the_same_bytes() {
     let lab = Lab::with_data();
     lab.archive("app.tar", &rich());
-    for format in ["json", "table", "sarif", "cyclonedx", "spdx", "html", "markdown", "csv", "junit", "gitlab", "github"] {
+    for format in [
+        "json",
+        "table",
+        "sarif",
+        "cyclonedx",
+        "spdx",
+        "html",
+        "markdown",
+        "csv",
+        "junit",
+        "gitlab",
+        "github",
+    ] {
         // A clock that ticks between the two is the one reason to try again.
         let same = (0..3).any(|_| {
             let run = |more: &str| lab.run(&["scan", "app.tar", "-f", format, more]).coded(1).out;
             run("--no-cache") == run("--full") || run("--quiet") == run("--no-cache")
         });
         assert!(same, "{format}");
+    }
+}
+
+#[test]
+fn the_process_boundary_changes_nothing() {
+    let lab = Lab::with_data();
+    lab.archive("app.tar", &rich());
+    crate::data::write(&lab.path("work/source"), "Cargo.lock", "version = 4\n");
+    for target in ["app.tar", "source"] {
+        let inside = lab.report(target, &["--in-process", "--no-cache"]);
+        same(&essence(&inside), &essence(&lab.report(target, &["--no-cache"])), target);
     }
 }

@@ -13,7 +13,8 @@ fn content() -> String {
     )
 }
 
-const PACKAGES: [&str; 4] = ["deb libhull 1.0-1", "deb libmast 2:1.0-1", "npm holed 1.0.0", "npm sound 1.0.0"];
+const PACKAGES: [&str; 4] =
+    ["deb libhull 1.0-1", "deb libmast 2:1.0-1", "npm holed 1.0.0", "npm sound 1.0.0"];
 const FOUND: [&str; 3] = ["CVE-2026-10001", "CVE-2026-10013", "CVE-2026-10014"];
 
 #[track_caller]
@@ -76,8 +77,12 @@ fn platforms() {
         variant: variant.into(),
         ..parse(&format!("image app:1\nlayer gzip\n{}", npm(&[package])))
     };
-    let images =
-        [of("s390x", "", "sound"), of("riscv64", "", "holed"), of("arm", "v6", "unrated"), of("arm", "v7", "unfixed")];
+    let images = [
+        of("s390x", "", "sound"),
+        of("riscv64", "", "holed"),
+        of("arm", "v6", "unrated"),
+        of("arm", "v7", "unfixed"),
+    ];
     lab.file("many.tar", oci_archive(&images));
     for (platform, package) in [
         ("linux/s390x", "sound"),

@@ -116,7 +116,8 @@ impl Walk<'_, '_> {
         for (entry, kind) in &wanted {
             match kind {
                 Kind::Manifest => {
-                    if let Some(bytes) = self.small(archive, entry, fact, MANIFEST_BYTES_MAX).map(|(bytes, _)| bytes)
+                    if let Some(bytes) =
+                        self.small(archive, entry, fact, MANIFEST_BYTES_MAX).map(|(bytes, _)| bytes)
                         && fact.manifest.is_empty()
                     {
                         fact.manifest = manifest::parse(&bytes);
