@@ -1,7 +1,7 @@
 //! Hostile and absurd input: one paragraph or a gap, never a panic, nothing left behind.
 
 use crate::data::npm;
-use crate::lab::{Lab, PROGRAM, Ran, codes, packages};
+use crate::lab::{Lab, PROGRAM, Ran, children, codes, packages, wait_for};
 use crate::roundtrip::jar;
 use seaworthy_testkit::{Fields, Layer, Packing, Tar, TestImage, oci_archive};
 use std::fs;
@@ -226,4 +226,19 @@ fn what_may_not_be_read_is_a_gap() {
     let text = report["coverage"].to_string();
     assert!(text.contains("\"closed\"") && text.contains("etc/os-release"), "{text}");
     assert_eq!(report["verdict"]["incomplete"], true);
+}
+
+#[test]
+fn a_parsing_process_that_dies_is_an_error() {
+    let lab = Lab::with_data();
+    let layers: String =
+        (0..60).map(|number| format!("layer gzip\nfile big/{number} size=2000000 x{number}\n")).collect();
+    lab.image("a.tar", &format!("image a:1\n{layers}layer\n{}", npm(&["sound"])));
+    let scan = lab.start(&["scan", "a.tar", "-f", "json", "--no-cache"]);
+    assert!(wait_for(|| !children(scan.id()).is_empty()));
+    for process in children(scan.id()) {
+        assert!(Command::new("kill").args(["-9", &process.to_string()]).status().expect("kill").success());
+    }
+    let ran = Ran::of(scan.wait_with_output().expect("ended"));
+    ran.refused(&["the parsing process", "report the target"]);
 }

@@ -230,3 +230,63 @@ fn a_prefix_that_does_not_fit_is_refused() {
     lab.file("text.txt", "hello");
     lab.scan("docker-archive:text.txt", &[]).refused(&["no image"]);
 }
+
+#[test]
+fn odd_but_valid_images() {
+    let lab = Lab::with_data();
+    // The same layer twice, taken away between: cached or not, it is there at the end.
+    let again = parse(&format!(
+        "image a:1\nlayer\n{0}layer\nopaque usr/lib/node_modules\nlayer\n{0}",
+        npm(&["holed"])
+    ));
+    for bytes in [again.docker_legacy(), again.docker_oci(), oci_archive(&[again.clone()])] {
+        lab.file("again.tar", bytes);
+        for _ in 0..2 {
+            let report = lab.scan("again.tar", &[]).coded(1).json();
+            assert_eq!(packages(&report), ["npm holed 1.0.0"]);
+            assert_eq!(report["layers"].as_array().map(Vec::len), Some(3));
+        }
+    }
+    // No layers at all: nothing could be judged.
+    let none = TestImage { names: vec!["none:1".into()], ..TestImage::default() };
+    for bytes in [none.docker_legacy(), oci_archive(&[none.clone()])] {
+        lab.file("none.tar", bytes);
+        assert_eq!(codes(&lab.scan("none.tar", &[]).coded(3).json(), "gap"), ["no-packages"]);
+    }
+    // More layers than anybody has.
+    let many = TestImage::of((0..600).map(|_| again.layers[0].tar.clone()));
+    lab.archive("many.tar", &many);
+    lab.scan("many.tar", &[]).refused(&["layers_max"]);
+}
+
+#[test]
+fn layers_that_are_links_to_layers() {
+    // Old engines save a layer that stands twice as a link to the first.
+    let lab = Lab::with_data();
+    let image = parse(&format!("image a:1\nlayer\nfile etc/x y\nlayer\n{}", npm(&["holed"])));
+    let layer = image.layers[1].tar.clone();
+    let mut tar = seaworthy_testkit::Tar::new();
+    for (path, bytes) in image.docker_legacy_parts() {
+        if bytes == layer {
+            tar.file("first/layer.tar", &bytes).symlink(&path, "../first/layer.tar");
+        } else {
+            tar.file(&path, &bytes);
+        }
+    }
+    lab.file("links.tar", tar.finish());
+    let report = lab.scan("links.tar", &[]).coded(1).json();
+    assert_eq!(packages(&report), ["npm holed 1.0.0"]);
+    // A link that leads nowhere, out, or in a circle is a missing layer.
+    for target in ["../none/layer.tar", "/etc/passwd", "../../../../etc/passwd", "layer.tar"] {
+        let mut tar = seaworthy_testkit::Tar::new();
+        for (path, bytes) in image.docker_legacy_parts() {
+            if bytes == layer {
+                tar.symlink(&path, target)
+            } else {
+                tar.file(&path, &bytes)
+            };
+        }
+        lab.file("links.tar", tar.finish());
+        lab.scan("links.tar", &[]).refused(&["layer 1"]);
+    }
+}
