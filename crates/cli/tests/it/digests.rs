@@ -42,7 +42,7 @@ fn the_cache_believes_no_claim() {
         let clean = image("sound").packed(packing);
         for (name, bytes) in [
             ("clean.tar", clean.docker_legacy()),
-            ("clean.oci.tar", oci_archive(&[clean.clone()])),
+            ("clean.oci.tar", oci_archive(std::slice::from_ref(&clean))),
             ("clean.both.tar", clean.docker_oci()),
         ] {
             lab.file(name, bytes);
@@ -60,7 +60,7 @@ fn the_cache_believes_no_claim() {
         };
         lab.file("forged.tar", swap(clean.docker_legacy_parts()));
         lab.scan("forged.tar", &[]).refused(&["layer 1"]);
-        lab.file("forged.oci.tar", swap(oci_parts(&[clean.clone()])));
+        lab.file("forged.oci.tar", swap(oci_parts(std::slice::from_ref(&clean))));
         lab.scan("forged.oci.tar", &[]).refused(&["layer 1"]);
         // A manifest that names the holed blob rightly, and a configuration with the clean layer.
         let mixed = remanifested(&clean, &holed);
@@ -121,7 +121,7 @@ fn truncated_and_missing() {
     };
     lab.file("missing.tar", without(image.docker_legacy_parts()));
     lab.scan("missing.tar", &[]).refused(&["layer 1", "missing"]);
-    lab.file("missing.oci.tar", without(oci_parts(&[image.clone()])));
+    lab.file("missing.oci.tar", without(oci_parts(std::slice::from_ref(&image))));
     lab.scan("missing.oci.tar", &[]).refused(&["layer 1", "missing"]);
 }
 
@@ -139,7 +139,7 @@ fn configuration_and_manifest_have_digests_too() {
     };
     lab.file("config.tar", forge(image.docker_legacy_parts(), &image.config()));
     lab.scan("config.tar", &[]).refused(&["configuration", "does not match its digest"]);
-    lab.file("config.oci.tar", forge(oci_parts(&[image.clone()]), &image.config()));
+    lab.file("config.oci.tar", forge(oci_parts(std::slice::from_ref(&image)), &image.config()));
     lab.scan("config.oci.tar", &[]).refused(&["configuration", "does not match its digest"]);
     let manifest = image.manifest();
     lab.file("manifest.oci.tar", changed(oci_parts(&[image]), |_, bytes| bytes == manifest));

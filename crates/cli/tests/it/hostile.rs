@@ -26,7 +26,9 @@ fn names_that_lead_out() {
     tar.file("out/x", b"evil").file("way/y", b"evil").whiteout(&up).whiteout("../x");
     tar.file(&format!("/../{PATH}"), HOLED);
     let image = TestImage::of([tar.finish()]);
-    for (name, bytes) in [("a.tar", image.docker_legacy()), ("b.tar", oci_archive(&[image.clone()]))] {
+    for (name, bytes) in
+        [("a.tar", image.docker_legacy()), ("b.tar", oci_archive(std::slice::from_ref(&image)))]
+    {
         lab.file(name, bytes);
         let report = lab.scan(name, &[]).coded(1).json();
         assert_eq!(packages(&report), ["npm holed 1.0.0"]);
@@ -198,8 +200,8 @@ fn what_may_not_be_read_is_a_gap() {
     crate::data::write(&root, PATH, std::str::from_utf8(HOLED).expect("text"));
     crate::data::write(&root, "etc/os-release", "ID=unheard-of\n");
     crate::data::write(&root, "closed/x", "x");
-    fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0)).expect("set");
-    fs::set_permissions(root.join("etc/os-release"), fs::Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0o000)).expect("set");
+    fs::set_permissions(root.join("etc/os-release"), fs::Permissions::from_mode(0o000)).expect("set");
     let mut command = if Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n") {
         // Root reads all: somebody else runs it, from where he may.
         let program = lab.path("program");

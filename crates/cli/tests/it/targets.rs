@@ -57,7 +57,8 @@ fn oci_layouts() {
     {
         let image = parse(&content()).packed(packing);
         let archive = format!("{number}.tar");
-        std::fs::write(lab.path("work").join(&archive), oci_archive(&[image.clone()])).expect("written");
+        std::fs::write(lab.path("work").join(&archive), oci_archive(std::slice::from_ref(&image)))
+            .expect("written");
         check(&lab, &archive, "oci-archive");
         check(&lab, &format!("oci-archive:{archive}"), "oci-archive");
         check(&lab, &format!("oci:{archive}"), "oci-archive");
@@ -239,7 +240,7 @@ fn odd_but_valid_images() {
         "image a:1\nlayer\n{0}layer\nopaque usr/lib/node_modules\nlayer\n{0}",
         npm(&["holed"])
     ));
-    for bytes in [again.docker_legacy(), again.docker_oci(), oci_archive(&[again.clone()])] {
+    for bytes in [again.docker_legacy(), again.docker_oci(), oci_archive(std::slice::from_ref(&again))] {
         lab.file("again.tar", bytes);
         for _ in 0..2 {
             let report = lab.scan("again.tar", &[]).coded(1).json();
@@ -249,7 +250,7 @@ fn odd_but_valid_images() {
     }
     // No layers at all: nothing could be judged.
     let none = TestImage { names: vec!["none:1".into()], ..TestImage::default() };
-    for bytes in [none.docker_legacy(), oci_archive(&[none.clone()])] {
+    for bytes in [none.docker_legacy(), oci_archive(std::slice::from_ref(&none))] {
         lab.file("none.tar", bytes);
         assert_eq!(codes(&lab.scan("none.tar", &[]).coded(3).json(), "gap"), ["no-packages"]);
     }
