@@ -84,8 +84,8 @@ fn no_damage_hides_a_finding() {
 }
 
 /// More feeds than before, so that an update takes its time; the finding goes.
-fn other_feeds(folder: &Path) {
-    for number in 0..1_500 {
+fn other_feeds(folder: &Path, records: u32) {
+    for number in 0..records {
         let text = format!(
             r#"{{"id":"CVE-2026-{}","modified":"2026-01-01T00:00:00Z","affected":[{{"package":{{"ecosystem":"npm","name":"p{number}"}},"ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}}]}}]}}]}}"#,
             20_000 + number
@@ -99,7 +99,7 @@ fn an_interrupted_update_leaves_the_old_database() {
     let lab = Lab::with_data();
     let target = holed(&lab);
     let bare = timeless(lab.report(target, &[]));
-    other_feeds(&lab.path("other"));
+    other_feeds(&lab.path("other"), 1_500);
     let index = fs::read(lab.path("db/index.json")).expect("there");
     let building = || {
         let entries = fs::read_dir(lab.path("db")).expect("a folder").flatten();
@@ -132,7 +132,7 @@ fn a_failing_update_leaves_the_old_database() {
     let lab = Lab::with_data();
     let target = holed(&lab);
     let bare = timeless(lab.report(target, &[]));
-    other_feeds(&lab.path("other"));
+    other_feeds(&lab.path("other"), 1_500);
     let before = lab.files("db");
     for limit in ["ulimit -f 0", "ulimit -f 1", "ulimit -f 8"] {
         lab.run_limited(limit, &["db", "update", "--from", "../other"]).refused(&["db"]);
@@ -320,4 +320,71 @@ fn a_scan_opens_no_socket() {
     let text = fs::read_to_string(&log).expect("a log");
     let calls: Vec<&str> = text.lines().filter(|line| line.contains('(')).collect();
     assert!(calls.iter().all(|line| line.contains("AF_UNIX")), "{calls:?}");
+}
+
+/// Runs an update in which the system call fails or kills, the `when`-th time it is made.
+fn update_with_fault(lab: &Lab, calls: &str, fault: &str, when: u32) -> Option<std::process::Output> {
+    let mut command = lab.around(Command::new("strace"));
+    let inject = format!("inject={calls}:{fault}:when={when}");
+    command.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        &inject,
+        PROGRAM,
+        "db",
+        "update",
+        "--from",
+        "../other",
+    ]);
+    let output = command.output().ok()?;
+    (!String::from_utf8_lossy(&output.stderr).contains("ptrace")).then_some(output)
+}
+
+#[test]
+fn an_update_may_fail_at_any_step() {
+    let lab = Lab::with_data();
+    let target = holed(&lab);
+    let bare = timeless(lab.report(target, &[]));
+    other_feeds(&lab.path("other"), 20);
+    let index = fs::read(lab.path("db/index.json")).expect("there");
+    let mut failed = 0;
+    for (calls, steps) in
+        [("/^rename", 6), ("fsync,fdatasync", 5), ("/^write", 3), ("ftruncate,chmod,fchmod", 2)]
+    {
+        for fault in ["signal=KILL", "error=ENOSPC"] {
+            for when in 1..=steps {
+                let Some(output) = update_with_fault(&lab, calls, fault, when) else {
+                    return eprintln!("SKIPPED: strace cannot be used here: no fault was injected");
+                };
+                let what = format!("{calls} {fault} {when}: {}", String::from_utf8_lossy(&output.stderr));
+                lab.run(&["db", "verify"]).coded(0);
+                if fs::read(lab.path("db/index.json")).expect("there") == index {
+                    assert!(!output.status.success(), "{what}");
+                    assert_eq!(timeless(lab.report(target, &[])), bare, "{what}");
+                    failed += 1;
+                } else {
+                    // The new data were in place already: whole, and the old ones for the next round.
+                    assert_eq!(ids(&lab.report(target, &[]), "findings"), Vec::<String>::new(), "{what}");
+                    fs::remove_dir_all(lab.path("db")).expect("removed");
+                    lab.run(&["db", "update", "--from", "../feeds"]).coded(0);
+                    return_to(&lab, &index);
+                }
+                if fault.starts_with("error") {
+                    let left =
+                        lab.files("db").into_iter().filter(|(name, _)| name.contains("/.build-")).count();
+                    assert_eq!(left, 0, "{what}");
+                }
+            }
+        }
+    }
+    assert!(failed > 8, "{failed}");
+}
+
+/// Puts the index of an earlier build of the same feeds back: only its time differs.
+fn return_to(lab: &Lab, index: &[u8]) {
+    fs::write(lab.path("db/index.json"), index).expect("written");
+    lab.run(&["db", "verify"]).coded(0);
 }
