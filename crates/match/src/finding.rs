@@ -129,6 +129,10 @@ impl<'d> Collector<'d> {
         let mut known: BTreeMap<String, Enrichment> = BTreeMap::new();
         let (mut findings, mut suppressed) = (Vec::new(), Vec::new());
         for ((vulnerability, ..), draft) in self.drafts {
+            // Nobody says that it is affected: there is nothing to suppress.
+            if draft.hits.iter().all(|heard| heard.reason.status == Status::NotAffected) {
+                continue;
+            }
             let enrichment = known.entry(vulnerability.clone()).or_insert_with(|| {
                 self.data.enrichment(&vulnerability).unwrap_or_else(|error| {
                     coverage.data_error("cve", &error);

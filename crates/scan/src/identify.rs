@@ -84,10 +84,7 @@ fn agreement(group: &str, evidence: &Unidentified) -> usize {
 /// A name from the evidence alone: group and artifact as it tells them.
 fn by_itself(evidence: &Unidentified) -> Option<String> {
     let artifact = evidence.names.first()?;
-    match evidence.groups.first() {
-        Some(group) => Some(format!("{group}:{artifact}")),
-        None => None,
-    }
+    evidence.groups.first().map(|group| format!("{group}:{artifact}"))
 }
 
 fn package(evidence: &Unidentified, name: &str, version: &str, why: &str) -> Package {
