@@ -65,15 +65,16 @@ pub fn run(options: &Options) -> Result<()> {
         command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env("PATH", &path).current_dir(&root);
         command
     };
+    for target in &options.targets {
+        println!("{target}: {} seeds", seeds::gather(&root, target)?);
+    }
     let build = ["build", "--sanitizer", "none", "--fuzz-dir", "fuzz"];
     succeed(&mut cargo_fuzz(&build), "building the fuzz targets")?;
+    if options.build_only {
+        return Ok(());
+    }
     let mut failed = Vec::new();
     for target in &options.targets {
-        let count = seeds::gather(&root, target)?;
-        println!("{target}: {count} seeds");
-        if options.build_only {
-            continue;
-        }
         let (seconds, memory) = (options.seconds, options.memory_mb);
         let bounds = [
             format!("-max_total_time={seconds}"),
@@ -117,4 +118,31 @@ fn tool() -> Result<Option<PathBuf>> {
         crate::run("cargo", &["install", "cargo-fuzz", "--locked", "--root", &place])?;
     }
     Ok(Some(root.join("bin")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_registry_has_a_target_with_a_file_of_its_own() {
+        let found = targets().expect("targets");
+        for target in ["cataloguer", "feed", "format", "sbom", "scheme"] {
+            assert!(found.iter().any(|name| name == target), "no fuzz target `{target}`");
+        }
+        for target in &found {
+            let source = crate::root().join("fuzz/src").join(format!("{target}.rs"));
+            assert!(source.is_file(), "{}", source.display());
+        }
+    }
+
+    #[test]
+    fn seeds_come_from_cases() {
+        for (target, least) in
+            [("cataloguer", 100), ("feed", 20), ("scheme", 50), ("sbom", 4), ("archive", 4)]
+        {
+            let seeds = seeds::of(&crate::root(), target).expect("readable cases");
+            assert!(seeds.len() >= least, "{target}: {} seeds", seeds.len());
+        }
+    }
 }

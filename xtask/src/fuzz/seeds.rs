@@ -13,7 +13,19 @@ pub const INPUT_BYTES_MAX: usize = 16 << 10;
 
 /// Writes the seeds of a target into its corpus; gives their number.
 pub fn gather(root: &Path, target: &str) -> Result<usize> {
-    let seeds = match target {
+    let folder = root.join("fuzz/corpus").join(target);
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let seeds = of(root, target)?;
+    for seed in &seeds {
+        let name: String = Sha256::digest(seed).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        fs::write(folder.join(format!("seed-{name}")), seed)?;
+    }
+    Ok(seeds.len())
+}
+
+/// The seeds of a target.
+pub fn of(root: &Path, target: &str) -> Result<Vec<Vec<u8>>> {
+    let mut seeds = match target {
         "cataloguer" => cataloguer(root)?,
         "feed" => feed(root)?,
         "scheme" => scheme(root)?,
@@ -24,14 +36,8 @@ pub fn gather(root: &Path, target: &str) -> Result<usize> {
         // Enough first bytes to reach each shard and each kind of message.
         _ => (0..32).map(|first| prefixed(&[first], &[0; 64])).collect(),
     };
-    let folder = root.join("fuzz/corpus").join(target);
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let seeds: Vec<_> = seeds.into_iter().filter(|seed| seed.len() <= INPUT_BYTES_MAX).collect();
-    for seed in &seeds {
-        let name: String = Sha256::digest(seed).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        fs::write(folder.join(format!("seed-{name}")), seed)?;
-    }
-    Ok(seeds.len())
+    seeds.retain(|seed| seed.len() <= INPUT_BYTES_MAX);
+    Ok(seeds)
 }
 
 fn prefixed(prefix: &[u8], bytes: &[u8]) -> Vec<u8> {
