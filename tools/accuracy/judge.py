@@ -6,12 +6,13 @@ its own reading of records, its own version orders (versions.py), its own truth 
 (contents.py). Prints a table and every difference. See docs/accuracy.md.
 
   judge.py --advisories FOLDER --ours scan.json [--image docker.tar] [--jars LIST]
-           [--osv-scanner osv.json] [--json FILE]
+           [--osv-scanner osv.json] [--syft syft.json] [--details]
   judge.py --advisories FOLDER --osv-scalibr FOLDER    the same data laid out for osv-scanner, offline
 """
 
 import argparse
 import collections
+import functools
 import glob
 import gzip
 import json
@@ -42,6 +43,7 @@ class Snapshot:
         self.same = {}
         self.cves = {}
         self.odd = set()
+        self.withdrawn = set()
         for ecosystem, name in ZIPS.items():
             with zipfile.ZipFile(os.path.join(folder, "osv", name, "all.zip")) as archive:
                 for entry in sorted(archive.namelist()):
@@ -55,6 +57,8 @@ class Snapshot:
         for other in ids[1:]:
             self.join(ids[0], other)
         self.cves[record["id"]] = sorted({i for i in ids if CVE.match(i)})
+        if record.get("withdrawn"):
+            self.withdrawn.add(record["id"])
         for affected in record.get("affected", []):
             package = affected.get("package", {})
             if package.get("ecosystem", "").split(":")[0] == name:
@@ -104,11 +108,24 @@ class Snapshot:
                 pass
         for rule in affected.get("ranges") or []:
             try:
-                if rule.get("type") != "GIT" and within(compare, version, rule["events"]):
+                if rule.get("type") == "GIT":
+                    continue
+                if inverted(compare, rule["events"]):
+                    self.odd.add(f"{record}: a range ends before it starts; it was refused")
+                elif within(compare, version, rule["events"]):
                     return True
             except ValueError as error:
                 self.odd.add(f"{record}: `{error}` is no {ecosystem} version; the range was left out")
         return False
+
+
+def inverted(compare, events):
+    """Starts and ends in turn where an end lies before its start: nobody knows what was meant, and
+    read literally everything from the start on would be affected."""
+    pairs = [next(iter(event.items())) for event in events]
+    turns = zip(pairs[::2], pairs[1::2])
+    in_turn = all((kind == "introduced") == (at % 2 == 0) for at, (kind, _) in enumerate(pairs))
+    return in_turn and any(s != "0" and not HASH.match(e) and compare(s, e) > 0 for (_, s), (_, e) in turns)
 
 
 def within(compare, version, events):
@@ -122,8 +139,6 @@ def within(compare, version, events):
 
     def key(left, right):
         return order(left[1], right[1]) or rank[left[0]] - rank[right[0]]
-
-    import functools
 
     inside = False
     for kind, text in sorted(pairs, key=functools.cmp_to_key(key)):
@@ -212,82 +227,124 @@ def of(ecosystem, items):
     return {item for item in items if item[0] == ecosystem}
 
 
+def load(path):
+    with open(path) as file:
+        return json.load(file)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--advisories", required=True)
     parser.add_argument("--release", default="12")
     for name in ("--ours", "--image", "--jars", "--osv-scanner", "--syft", "--osv-scalibr"):
         parser.add_argument(name)
+    parser.add_argument("--details", action="store_true", help="every difference, not only the tables")
     options = parser.parse_args()
     if options.osv_scalibr:
         return lay_out(options)
     snapshot = Snapshot(options.advisories, options.release)
-    with open(options.ours) as file:
-        report = json.load(file)
+    report = load(options.ours)
     packages, found = ours(report)
     verdict = judged(report, snapshot)
     truth = contents.read(options.image, options.jars) if options.image else None
-    theirs = None
+    peers = {}
     if options.osv_scanner:
-        with open(options.osv_scanner) as file:
-            theirs = osv_scanner(json.load(file), snapshot)
+        peers["osv-scanner"] = osv_scanner(load(options.osv_scanner), snapshot)
+    if options.syft:
+        peers["Syft"] = (syft(load(options.syft)), None)
     # The best truth there is: the judge on what the image holds, not on what we found in it.
     ideal = judge_all(truth.questions, snapshot) if truth else verdict
-    summary(packages, found, verdict, truth, ideal, theirs)
-    details(packages, found, verdict, truth, ideal, theirs, snapshot)
+    summary(packages, found, truth, ideal, peers)
+    if options.details:
+        details(packages, found, verdict, truth, ideal, peers, snapshot)
 
 
-def summary(packages, found, verdict, truth, ideal, theirs):
+def syft(report):
+    """Packages of `syft scan -o json`."""
+    kinds = {"deb": "deb", "python": "pypi", "npm": "npm", "java-archive": "maven", "go-module": "go"}
+    packages = set()
+    for artifact in report["artifacts"]:
+        ecosystem, name = kinds.get(artifact["type"]), artifact["name"]
+        if ecosystem == "maven":
+            group = re.match(r"pkg:maven/([^/]+)/([^@]+)@", artifact.get("purl", ""))
+            name = f"{group.group(1)}:{group.group(2)}" if group else name
+        version = artifact["version"]
+        if ecosystem == "go":
+            version = re.sub("^(v|go)", "", version)
+        if ecosystem:
+            packages.add((ecosystem, canonical(ecosystem, name), version))
+    return packages
+
+
+def agreement(mine, best):
+    """right, extra and missing, as text."""
+    return f"{len(mine & best)} / {len(mine - best)} / {len(best - mine)}"
+
+
+def summary(packages, found, truth, ideal, peers):
+    """One table of packages, one of vulnerabilities; all counted by unique name and version."""
+    inventories = {"Seaworthy": {(a, canonical(a, b), c) for a, b, c in packages}}
+    inventories |= {name: inventory for name, (inventory, _) in peers.items()}
+    if truth:
+        rows = []
+        for e in [*ORDER, "all"]:
+            pick = (lambda items: of(e, items)) if e != "all" else set
+            cells = []
+            for name, inventory in inventories.items():
+                best = truth.packages
+                cells.append(agreement(pick(inventory), pick(best)))
+            rows.append([e, len(pick(truth.packages)), *cells])
+        print("Packages: right / not there or misnamed / missing\n")
+        print(table(rows, ["ecosystem", "there", *inventories]))
+    judged_by = {"Seaworthy": found} | {name: what for name, (_, what) in peers.items() if what is not None}
     rows = []
-    for e in ORDER:
-        row = [e, len(of(e, truth.packages)) if truth else "-", len(of(e, packages))]
-        row += [len(of(e, theirs[0]))] if theirs else ["-"]
-        best = of(e, ideal)
-        for who in (found, theirs[1] if theirs else None):
-            if who is None:
-                row += ["-"] * 3
-                continue
-            mine = of(e, who)
+    for e in [*ORDER, "all"]:
+        pick = (lambda items: of(e, items)) if e != "all" else set
+        row = [e, len(pick(ideal))]
+        for what in judged_by.values():
+            mine, best = pick(what), pick(ideal)
             hits = len(mine & best)
             row += [len(mine), share(hits, len(mine)), share(hits, len(best))]
-        rows.append([*row[:4], len(best), *row[4:]])
-    total = ["all"]
-    for column in range(1, 6):
-        cells = [row[column] for row in rows]
-        total.append(sum(cells) if all(isinstance(c, int) for c in cells) else "-")
-    hits = len(set(found) & set(ideal))
-    total += [share(hits, len(found)), share(hits, len(ideal))]
-    if theirs:
-        hits = len(set(theirs[1]) & set(ideal))
-        total += [len(theirs[1]), share(hits, len(theirs[1])), share(hits, len(ideal))]
-    else:
-        total += ["-"] * 3
-    head = ["ecosystem", "packages: truth", "Seaworthy", "osv-scanner", "vulnerabilities: judge"]
-    head += ["Seaworthy", "precision", "recall", "osv-scanner", "precision", "recall"]
-    print(table([*rows, total], head))
+        rows.append(row)
+    head = ["ecosystem", "judge"]
+    for name in judged_by:
+        head += [name, "precision", "recall"]
+    print("Vulnerabilities, each once per package and version\n")
+    print(table(rows, head))
 
 
-def details(packages, found, verdict, truth, ideal, theirs, snapshot):
+def details(packages, found, verdict, truth, ideal, peers, snapshot):
     for e in ORDER:
-        if truth:
-            mine = {(a, canonical(a, b), c) for a, b, c in of(e, packages)}
-            differences(f"packages, {e}", mine - truth.packages, of(e, truth.packages) - mine, "ours", "truth")
+        print(f"\n## {e}")
         mine, right = of(e, found), of(e, verdict)
-        differences(f"vulnerabilities, {e}", mine - right, right - mine, "ours", "judge")
-        records = [(*key, r) for key in mine & right for r in found[key] ^ verdict[key]]
-        if records:
-            print(f"  {len(records)} records named by one side only: {sorted(records)[:10]}")
+        differences("vulnerabilities of our packages", mine - right, right - mine, "ours", "judge")
+        records = [(*key, r) for key in mine & right for r in (found[key] ^ verdict[key]) - snapshot.withdrawn]
+        print(f"records named by one side only: {sorted(records)}")
         if truth:
+            listed = {(a, canonical(a, b), c) for a, b, c in of(e, packages)}
+            differences("packages", listed - truth.packages, of(e, truth.packages) - listed, "ours", "truth")
             best = of(e, ideal)
-            differences(f"vulnerabilities by true contents, {e}", mine - best, best - mine, "ours", "judge")
-        if theirs:
-            best = of(e, ideal)
-            they = of(e, theirs[0])
-            if truth and e != "deb":
-                differences(f"packages, {e}", they - truth.packages, of(e, truth.packages) - they, "osv-scanner", "truth", 15)
-            differences(f"vulnerabilities, {e}", of(e, theirs[1]) - best, best - of(e, theirs[1]), "osv-scanner", "judge")
+            differences("vulnerabilities of what is there", mine - best, best - mine, "ours", "judge")
+        for name, (inventory, what) in peers.items():
+            best, they = of(e, ideal), of(e, inventory)
+            if truth:
+                there = of(e, truth.packages)
+                differences(f"packages, {name}", they - there, there - they, name, "truth", 100)
+            if what is not None:
+                what = of(e, what)
+                differences(f"vulnerabilities, {name}", what - best, best - what, name, "judge")
     for line in sorted(snapshot.odd):
         print(f"could not be judged: {line}")
+
+
+def readable_times(text):
+    """Some records write `2023-11-22 23:23:57.5+00:00`; osv-scanner would drop them without a word,
+    which says something of it but nothing of its matching."""
+    record = json.loads(text)
+    for key in ("modified", "published", "withdrawn"):
+        if isinstance(record.get(key), str):
+            record[key] = re.sub(r"^(\S+) (\S+?)\+00:00$", r"\1T\2Z", record[key])
+    return json.dumps(record)
 
 
 def lay_out(options):
@@ -295,9 +352,11 @@ def lay_out(options):
     out = os.path.join(options.osv_scalibr, "osv-scalibr")
     for name in ZIPS.values():
         os.makedirs(os.path.join(out, name), exist_ok=True)
+        source = os.path.join(options.advisories, "osv", name, "all.zip")
         target = os.path.join(out, name, "all.zip")
-        if not os.path.exists(target):
-            os.symlink(os.path.abspath(os.path.join(options.advisories, "osv", name, "all.zip")), target)
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+            for entry in sorted(old.namelist()):
+                new.writestr(entry, readable_times(old.read(entry)))
     os.makedirs(os.path.join(out, "Debian"), exist_ok=True)
     snapshot = Snapshot(options.advisories, options.release)
     records = collections.defaultdict(list)
