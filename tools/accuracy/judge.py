@@ -292,6 +292,8 @@ def summary(packages, found, truth, ideal, peers):
             cells = []
             for name, inventory in inventories.items():
                 best = truth.packages
+                if name == "osv-scanner":  # names Debian's source packages instead of the binary ones
+                    best = (best - of("deb", best)) | of("deb", truth.questions)
                 cells.append(agreement(pick(inventory), pick(best)))
             rows.append([e, len(pick(truth.packages)), *cells])
         print("Packages: right / not there or misnamed / missing\n")
@@ -328,7 +330,7 @@ def details(packages, found, verdict, truth, ideal, peers, snapshot):
         for name, (inventory, what) in peers.items():
             best, they = of(e, ideal), of(e, inventory)
             if truth:
-                there = of(e, truth.packages)
+                there = of(e, truth.questions if name == "osv-scanner" else truth.packages)
                 differences(f"packages, {name}", they - there, there - they, name, "truth", 100)
             if what is not None:
                 what = of(e, what)

@@ -1,6 +1,7 @@
 //! Development tasks. Does not depend on the product, so that it runs when the product does not
 //! compile: a scanner that silently loses a unit reports "clean".
 
+mod accuracy;
 mod bench;
 mod floor;
 mod measure;
@@ -17,6 +18,8 @@ cargo xtask TASK
   tidy        rewrite the registries of units from their folders (--check only compares)
   bench       measure scans against the floor and against peers on PATH
               (--images FOLDER, --runs N, --feeds FOLDER, KIND…)
+  accuracy    compare a scan with an independent judge and with peers on PATH
+              (--image FILE, --db FOLDER, --shared FOLDER, --program FILE, --details)
   floor       the floor itself: hash|inflate ARCHIVE
 ";
 
@@ -27,6 +30,7 @@ fn main() -> Result<()> {
         Some("check") => check(),
         Some("tidy") => tidy::run(&root(), rest.iter().any(|a| a == "--check")),
         Some("bench") => bench::run(&bench::Options::parse(rest)?),
+        Some("accuracy") => accuracy::run(rest),
         Some("floor") => floor::run(rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
