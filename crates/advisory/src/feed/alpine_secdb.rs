@@ -42,9 +42,8 @@ impl Feed for AlpineSecdb {
     fn addresses(&self) -> Vec<Address> {
         let numbered = distribution::alpine::DISTRIBUTION.end_of_life.iter();
         let branches = numbered.map(|(release, _)| format!("v{release}")).chain(["edge".to_owned()]);
-        let files = branches.flat_map(|branch| {
-            ["main", "community"].map(|repository| format!("{branch}/{repository}.json"))
-        });
+        let files = branches
+            .flat_map(|branch| ["main", "community"].map(|repository| format!("{branch}/{repository}.json")));
         files
             .map(|file| Address { url: format!("{ROOT}/{file}"), path: format!("alpine-secdb/{file}") })
             .collect()
@@ -168,8 +167,7 @@ fn ids(entry: &str) -> Vec<(String, Vec<String>)> {
 }
 
 fn advisory(name: &str, version: &str, shard: &str, id: String, aliases: Vec<String>) -> Advisory {
-    let mut affected =
-        Affected { shard: shard.to_owned(), package: name.to_owned(), ..Affected::default() };
+    let mut affected = Affected { shard: shard.to_owned(), package: name.to_owned(), ..Affected::default() };
     if version == "0" {
         affected.status = Status::NotAffected;
         affected.status_reason = "Alpine was never affected".into();
@@ -181,7 +179,14 @@ fn advisory(name: &str, version: &str, shard: &str, id: String, aliases: Vec<Str
         }];
     }
     let references = vec![format!("https://security.alpinelinux.org/vuln/{id}")];
-    Advisory { id, source: "alpine".into(), aliases, references, affected: vec![affected], ..Advisory::default() }
+    Advisory {
+        id,
+        source: "alpine".into(),
+        aliases,
+        references,
+        affected: vec![affected],
+        ..Advisory::default()
+    }
 }
 
 #[cfg(test)]
@@ -213,7 +218,9 @@ mod tests {
     #[test]
     fn paths() {
         assert_eq!(FEED.claims("alpine-secdb/v3.20/main.json").as_deref(), Some("v3.20/main"));
-        for none in ["alpine-secdb/branch-points.json", "alpine-secdb/v3.20/x/main.json", "alpine-secdb/x/main.json"] {
+        for none in
+            ["alpine-secdb/branch-points.json", "alpine-secdb/v3.20/x/main.json", "alpine-secdb/x/main.json"]
+        {
             assert_eq!(FEED.claims(none), None);
         }
         assert!(FEED.addresses().iter().all(|address| FEED.claims(&address.path).is_some()));

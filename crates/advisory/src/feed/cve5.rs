@@ -221,13 +221,7 @@ fn source(container: &Container, otherwise: &str) -> String {
     }
 }
 
-fn container(
-    id: &str,
-    source: &str,
-    container: &Container,
-    enrichment: &mut Enrichment,
-    tally: &mut Tally,
-) {
+fn container(id: &str, source: &str, container: &Container, enrichment: &mut Enrichment, tally: &mut Tally) {
     for words in container.problem_types.0.iter().flat_map(|problem| &problem.0.descriptions.0) {
         if let Some(cwe) = text::cwe(&words.0.cwe_id).filter(|_| !words.0.cwe_id.is_empty()) {
             text::add(&mut enrichment.cwes, &cwe);

@@ -88,7 +88,9 @@ fn advisory(package: &str, id: &str, entry: &Entry, tally: &mut Tally) -> Option
     for (codename, Loose(release)) in &entry.releases.0 {
         match release_of_codename(codename) {
             Some(number) => affected.extend(in_release(package, id, number, release, tally)),
-            None => tally.info("unknown-release", codename, || "no release of this code name is known".into()),
+            None => {
+                tally.info("unknown-release", codename, || "no release of this code name is known".into())
+            }
         }
     }
     if affected.is_empty() {
@@ -105,7 +107,13 @@ fn advisory(package: &str, id: &str, entry: &Entry, tally: &mut Tally) -> Option
     })
 }
 
-fn in_release(package: &str, id: &str, number: &str, release: &Release, tally: &mut Tally) -> Option<Affected> {
+fn in_release(
+    package: &str,
+    id: &str,
+    number: &str,
+    release: &Release,
+    tally: &mut Tally,
+) -> Option<Affected> {
     let mut affected =
         Affected { shard: format!("debian:{number}"), package: package.to_owned(), ..Affected::default() };
     let fixed = release.fixed_version.trim();

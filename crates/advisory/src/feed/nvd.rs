@@ -119,7 +119,8 @@ struct Data {
 fn one(cve: &Cve, sink: &mut dyn Sink, tally: &mut Tally) {
     let id = cve.id.trim();
     if json::odd_take() > 0 {
-        tally.info("odd-field", text::clip(id, 60), || "fields of the wrong type are taken as missing".into());
+        tally
+            .info("odd-field", text::clip(id, 60), || "fields of the wrong type are taken as missing".into());
     }
     if !is_cve(id) {
         tally.gap("broken-record", text::clip(id, 60), || "the record has no CVE id".into());
@@ -139,8 +140,12 @@ fn one(cve: &Cve, sink: &mut dyn Sink, tally: &mut Tally) {
 }
 
 fn ratings(id: &str, metrics: &Metrics, tally: &mut Tally) -> Vec<Rating> {
-    let newest_first =
-        [&metrics.cvss_metric_v40, &metrics.cvss_metric_v31, &metrics.cvss_metric_v30, &metrics.cvss_metric_v2];
+    let newest_first = [
+        &metrics.cvss_metric_v40,
+        &metrics.cvss_metric_v31,
+        &metrics.cvss_metric_v30,
+        &metrics.cvss_metric_v2,
+    ];
     let mut ratings = Vec::new();
     for Loose(metric) in newest_first.into_iter().flat_map(|list| &list.0) {
         let data = &metric.cvss_data.0;
