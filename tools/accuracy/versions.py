@@ -16,9 +16,11 @@ def compare_keys(left, right):
     return (left > right) - (left < right)
 
 
+pypi_key = functools.lru_cache(None)(packaging.version.Version)
+
+
 def pypi(left, right):
-    key = functools.lru_cache(None)(packaging.version.Version)
-    return compare_keys(key(left), key(right))
+    return compare_keys(pypi_key(left), pypi_key(right))
 
 
 SEMVER = re.compile(r"^(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$")
