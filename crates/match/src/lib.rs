@@ -49,14 +49,7 @@ pub fn match_inventory(inventory: &Inventory, data: &dyn Lookup, options: &Optio
             continue;
         }
         for question in &subject.questions {
-            match data.records(&subject.shard, &question.name) {
-                Ok(records) => {
-                    for record in &records {
-                        collector.record(&subject, question, record, &mut coverage);
-                    }
-                }
-                Err(error) => coverage.data_error(&subject.shard, &error),
-            }
+            collector.ask(&subject, question, &mut coverage);
         }
     }
     let (mut findings, mut suppressed) = collector.finish(&mut coverage);

@@ -1,7 +1,7 @@
 //! Readers of software bills of materials: an SBOM enters the pipeline as an inventory.
 
+use crate::json::Json;
 use seaworthy_types::{About, ImageFacts, Inventory, Limits, Outcome, TargetKind};
-use serde_json::Value;
 
 // tidy:begin
 pub mod cyclonedx;
@@ -30,9 +30,9 @@ pub trait SbomReader: Sync {
     /// Name, version, coverage.
     fn about(&self) -> &'static About;
     /// Whether the document looks like this format; `document` is parsed JSON.
-    fn recognises(&self, document: &Value) -> bool;
+    fn recognises(&self, document: &Json<'_>) -> bool;
     /// The packages of the document. What has no usable identity becomes a gap note.
-    fn read(&self, document: &Value, limits: &Limits) -> Outcome<SbomContent>;
+    fn read(&self, document: &Json<'_>, limits: &Limits) -> Outcome<SbomContent>;
 }
 
 /// Why a document could not be read at all.
@@ -76,7 +76,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Outcome<SbomContent>, SbomE
     if let Some(error) = unsupported_text(bytes) {
         return Err(error);
     }
-    let mut document: Value = serde_json::from_slice(bytes)?;
+    let mut document: Json<'_> = serde_json::from_slice(bytes)?;
     // A statement may hold a statement only once: `Data` is how older cosign wraps a predicate.
     for key in ["predicate", "Data"] {
         let wraps = key == "Data" || document.get("predicateType").is_some();
@@ -122,14 +122,14 @@ fn unsupported_text(bytes: &[u8]) -> Option<SbomError> {
     None
 }
 
-fn unsupported_json(document: &Value) -> SbomError {
+fn unsupported_json(document: &Json<'_>) -> SbomError {
     if document.get("payloadType").is_some() && document.get("payload").is_some() {
         return SbomError::Unsupported {
             what: "A signed envelope (DSSE)",
             advice: "Take the statement out: jq -r .payload FILE | base64 -d",
         };
     }
-    if document.get("artifacts").is_some_and(Value::is_array) && document.get("descriptor").is_some() {
+    if document.get("artifacts").is_some_and(Json::is_array) && document.get("descriptor").is_some() {
         return SbomError::Unsupported {
             what: "Syft's own JSON",
             advice: "Make the document with: syft IMAGE -o cyclonedx-json",
