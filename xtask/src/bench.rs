@@ -215,7 +215,8 @@ impl Bench {
     }
 }
 
-fn on_path(name: &str) -> bool {
+/// Whether a program of this name is on PATH.
+pub fn on_path(name: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&paths).any(|folder| folder.join(name).is_file())
 }

@@ -1,9 +1,15 @@
 //! Development tasks. Does not depend on the product, so that it runs when the product does not
 //! compile: a scanner that silently loses a unit reports "clean".
 
+mod accuracy;
 mod bench;
+mod budget;
+mod edges;
 mod floor;
+mod fuzz;
+mod house;
 mod measure;
+mod source;
 mod tidy;
 
 use anyhow::{Result, bail};
@@ -13,10 +19,15 @@ use std::process::Command;
 const HELP: &str = "\
 cargo xtask TASK
 
-  check       format, clippy, tidy and all tests: what CI runs
+  check       house rules, format, clippy, tidy and all tests: what CI runs
+  house       edges between crates, budgets, conventions: what a machine can see of them
   tidy        rewrite the registries of units from their folders (--check only compares)
+  fuzz        run the fuzz targets on seeds from the cases
+              (TARGET…, --seconds N, --memory-mb N, --build-only)
   bench       measure scans against the floor and against peers on PATH
               (--images FOLDER, --runs N, --feeds FOLDER, KIND…)
+  accuracy    compare a scan with an independent judge and with peers on PATH
+              (--image FILE, --db FOLDER, --shared FOLDER, --program FILE, --details)
   floor       the floor itself: hash|inflate ARCHIVE
 ";
 
@@ -26,7 +37,10 @@ fn main() -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("check") => check(),
         Some("tidy") => tidy::run(&root(), rest.iter().any(|a| a == "--check")),
+        Some("house") => house::run(&root()),
+        Some("fuzz") => fuzz::run(&fuzz::Options::parse(rest)?),
         Some("bench") => bench::run(&bench::Options::parse(rest)?),
+        Some("accuracy") => accuracy::run(rest),
         Some("floor") => floor::run(rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
@@ -43,6 +57,7 @@ pub fn root() -> PathBuf {
 
 fn check() -> Result<()> {
     tidy::run(&root(), true)?;
+    house::run(&root())?;
     for arguments in [
         &["fmt", "--all", "--check"][..],
         &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],

@@ -108,7 +108,7 @@ fn rewritten(root: &Path, registry: &Registry, text: &str) -> Result<String> {
 }
 
 /// Modules of the folder: files and sub-folders other than `mod.rs`, sorted.
-fn units(folder: &Path) -> Result<Vec<String>> {
+pub fn units(folder: &Path) -> Result<Vec<String>> {
     let mut units = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

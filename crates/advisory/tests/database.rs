@@ -294,6 +294,7 @@ fn two_builders_exclude_each_other_and_dead_ones_are_swept() {
 /// Not a test of its own: what `a_builder_that_dies_leaves_the_old_data` runs in a child process.
 #[test]
 #[ignore = "runs as a child process of another test"]
+#[allow(clippy::disallowed_methods, reason = "the exit code is the answer, past the test runner")]
 fn child() {
     let at = |name: &str| PathBuf::from(std::env::var_os(name).expect("given by the parent"));
     if let Err(error) = import(&at("SEAWORTHY_TEST_FEEDS"), &at("SEAWORTHY_TEST_DATABASE")) {

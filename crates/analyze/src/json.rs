@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for Any {
 }
 
 /// A name in an object, borrowed where it has no escapes.
-struct Name<'a>(Cow<'a, str>);
+pub struct Name<'a>(pub Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

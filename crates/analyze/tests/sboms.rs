@@ -79,7 +79,7 @@ fn what_cannot_be_identified_is_a_gap() {
         (r#"{"type":"library","name":"x","purl":"not a purl"}"#, "component-unidentified"),
         (r#"{"name":"x","cpe":"cpe:2.3:a:nginx:nginx:1.21.1:*:*:*:*:*:*:*"}"#, "component-unidentified"),
         (r#"{"name":"x","purl":"pkg:npm/x"}"#, "component-without-version"),
-        (r#"{"name":"x","purl":"pkg:conan/x@1"}"#, "component-ecosystem"),
+        (r#"{"name":"x","purl":"pkg:unheard-of/x@1"}"#, "component-ecosystem"),
         (r#"{"name":"x","purl":"pkg:deb/debian/x@1"}"#, "sbom-without-distribution"),
         ("", "sbom-empty"),
         (r#"{"type":"file","name":"etc/passwd"}"#, "sbom-empty"),
@@ -110,6 +110,8 @@ fn odd_documents() {
     assert_eq!(codes(&read(open), Grade::Gap), ["sbom-declared-incomplete"]);
     let statement = r#"{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://cyclonedx.org/bom","predicate":{"Data":{"bomFormat":"CycloneDX","specVersion":"1.4","components":[{"purl":"pkg:npm/x@1"}]}}}"#;
     assert_eq!(read(statement).value.inventory.packages.len(), 1);
+    let listed = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"purl":"pkg:npm/x@1"}],"vulnerabilities":[{"id":"CVE-2021-1"}],"dependencies":null}"#;
+    assert_eq!(codes(&read(listed), Grade::Info), ["sbom-foreign", "sbom-vulnerabilities-ignored"]);
     // Nested up to the depth that the JSON parser allows, and no further than ours.
     let deep = format!(
         "{}{{\"name\":\"x\"}}{}",

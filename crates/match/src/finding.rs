@@ -1,15 +1,15 @@
 //! Records to findings: everything that speaks of one vulnerability in one subject becomes one.
 
-use crate::conditions;
+use crate::answer::Answer;
 use crate::coverage::Coverage;
 use crate::priority::priority;
-use crate::range::{Hit, Judgement, judge};
+use crate::range::{Hit, Judgement};
 use crate::severity::{self, Nearness};
 use crate::subject::{Judged, Question};
 use seaworthy_advisory::{Lookup, Record, Vulnerability};
 use seaworthy_types::{
-    Advisory, Affected, Comparison, Enrichment, Finding, FindingId, FindingKind, Rating, Reason, Status,
-    Subject, Suppression, is_bulletin, is_cve,
+    Advisory, Comparison, Enrichment, Finding, FindingId, FindingKind, Rating, Reason, Status, Subject,
+    Suppression, is_bulletin, is_cve,
 };
 use seaworthy_version::Scheme;
 use std::cmp::Ordering;
@@ -55,35 +55,25 @@ impl<'d> Collector<'d> {
         Self { data, drafts: BTreeMap::new() }
     }
 
-    /// Asks the data one question about a subject; what they say is judged before it is read whole.
-    pub(crate) fn ask(&mut self, judged: &Judged<'_>, question: &Question<'_>, coverage: &mut Coverage<'_>) {
-        let scheme = seaworthy_version::by_name(judged.scheme);
-        let mut judgements = Vec::new();
-        let mut wanted = |affected: &Affected| {
-            if !conditions::hold(&affected.conditions, question.package) {
-                return false;
-            }
-            let Some(scheme) = scheme else {
-                coverage.no_scheme(judged.scheme, judged);
-                return false;
-            };
-            if question.version.is_empty() {
-                coverage.version_unknown(judged);
-                return false;
-            }
-            match judge(affected, &question.version, scheme) {
-                Judgement::Unaffected => false,
-                judgement => {
-                    judgements.push(judgement);
-                    true
-                }
-            }
-        };
-        let records = match self.data.records_where(&judged.shard, &question.name, &mut wanted) {
-            Ok(records) => records,
+    /// Takes what data answered to a question about a subject.
+    pub(crate) fn take(
+        &mut self,
+        judged: &Judged<'_>,
+        question: &Question<'_>,
+        answer: Answer,
+        coverage: &mut Coverage<'_>,
+    ) {
+        if answer.no_scheme {
+            coverage.no_scheme(judged.scheme, judged);
+        }
+        if answer.version_unknown {
+            coverage.version_unknown(judged);
+        }
+        let heard = match answer.heard {
+            Ok(heard) => heard,
             Err(error) => return coverage.data_error(&judged.shard, &error),
         };
-        for (record, judgement) in records.into_iter().zip(judgements) {
+        for (record, judgement) in heard {
             match judgement {
                 Judgement::Affected(hit) => self.hear(judged, question, record, &hit),
                 Judgement::Unaffected => {}
@@ -154,6 +144,10 @@ impl<'d> Collector<'d> {
         let mut known: BTreeMap<String, Enrichment> = BTreeMap::new();
         let (mut findings, mut suppressed) = (Vec::new(), Vec::new());
         for ((vulnerability, ..), draft) in self.drafts {
+            // Nobody says that it is affected: there is nothing to suppress.
+            if draft.hits.iter().all(|heard| heard.reason.status == Status::NotAffected) {
+                continue;
+            }
             let enrichment = known.entry(vulnerability.clone()).or_insert_with(|| {
                 self.data.enrichment(&vulnerability).unwrap_or_else(|error| {
                     coverage.data_error("cve", &error);

@@ -185,7 +185,7 @@ fn verdict(policy: &Policy, findings: &[Finding], coverage: &[Note]) -> Verdict 
     let mut reasons = blocking_reasons(&blocking);
     if incomplete {
         let (thing, was) = if gaps == 1 { ("thing", "was") } else { ("things", "were") };
-        reasons.push(format!("{gaps} {thing} {was} not seen: the result is incomplete"));
+        reasons.push(format!("{gaps} {thing} {was} not seen: the result is incomplete."));
     }
     let decision = match () {
         () if !blocking.is_empty() => Decision::Deny,
@@ -194,10 +194,10 @@ fn verdict(policy: &Policy, findings: &[Finding], coverage: &[Note]) -> Verdict 
         () => Decision::Allow,
     };
     if blocking.is_empty() && !findings.is_empty() {
-        reasons.insert(0, format!("{} below the threshold", counted(findings.len(), "finding")));
+        reasons.insert(0, format!("{} below the threshold.", counted(findings.len(), "finding")));
     }
     if findings.is_empty() && !incomplete {
-        reasons.push("nothing known is wrong with it".into());
+        reasons.push("Nothing known is wrong with it.".into());
     }
     let strict = if policy.strict { "; no, when something was not seen" } else { "" };
     Verdict {
@@ -214,7 +214,7 @@ fn blocking_reasons(blocking: &[&Finding]) -> Vec<String> {
     let exploited = blocking.iter().filter(|finding| finding.kev.is_some()).count();
     if exploited > 0 {
         let is = if exploited == 1 { "is" } else { "are" };
-        reasons.push(format!("{} {is} known to be exploited", counted(exploited, "vulnerability")));
+        reasons.push(format!("{} {is} known to be exploited.", counted(exploited, "vulnerability")));
     }
     for severity in Severity::ALL {
         let these = blocking.iter().filter(|f| f.kev.is_none() && f.severity == severity);
@@ -230,7 +230,7 @@ fn blocking_reasons(blocking: &[&Finding]) -> Vec<String> {
                 _ => format!("({fixed} with a fix)"),
             };
             let is = if total == 1 { "is" } else { "are" };
-            reasons.push(format!("{} {is} {word} {fix}", counted(total, "vulnerability")));
+            reasons.push(format!("{} {is} {word} {fix}.", counted(total, "vulnerability")));
         }
     }
     reasons

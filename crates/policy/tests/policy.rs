@@ -23,7 +23,7 @@ fn finding(id: &str, severity: Severity, fixed: Option<&str>, exploited: bool) -
         ratings: Vec::new(),
         status: Status::Affected,
         fixed_version: fixed.map(Into::into),
-        kev: exploited.then(|| Kev { added: Date(0), due: None, ransomware: false }),
+        kev: exploited.then_some(Kev { added: Date(0), due: None, ransomware: false }),
         epss: None,
         ssvc: None,
         priority: 0,

@@ -126,7 +126,7 @@ pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -136,10 +136,10 @@ pub fn thousands(number: u64) -> String {
 
 /// `812 B`, `1.4 MB`, `2.0 GB` (powers of 1000).
 pub fn bytes(number: u64) -> String {
-    let steps = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    let steps = [(1_000_000_000_u64, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     for (step, unit) in steps {
         if number >= step {
-            let tenths = u128::from(number) * 10 / u128::from(step as u64);
+            let tenths = u128::from(number) * 10 / u128::from(step);
             return format!("{}.{} {unit}", tenths / 10, tenths % 10);
         }
     }

@@ -54,12 +54,13 @@ impl Word {
 
 /// Why the verdict is so: up to three sentences.
 pub fn reasons(report: &Report) -> Vec<String> {
-    let mut out: Vec<String> = report.verdict.reasons.iter().take(3).cloned().collect();
+    let mut out: Vec<String> = report.verdict.reasons.iter().take(6).cloned().collect();
     let left = report.verdict.reasons.len().saturating_sub(out.len());
     if left > 0 {
         out.push(format!("And {}.", count(left as u64, "more reason")));
     }
-    if Word::of(report) == Word::MustNotSail && report.verdict.incomplete {
+    let said = report.verdict.reasons.iter().any(|reason| reason.contains("not seen"));
+    if Word::of(report) == Word::MustNotSail && report.verdict.incomplete && !said {
         out.push("Not everything was seen either: see what was not seen.".into());
     }
     if out.is_empty() && report.findings.is_empty() && !report.verdict.incomplete {

@@ -79,22 +79,16 @@ pub fn contents(request: &Request<'_>, progress: &dyn Progress) -> Result<Conten
     let inventory = identify::identify(inventory, request.data).take(&mut notes);
     notes.extend(request.data_notes.iter().cloned());
     if inventory.packages.is_empty() {
-        notes.push(nothing_found(kind));
+        notes.push(nothing_found());
     }
     Ok(Contents { kind, image, inventory, notes })
 }
 
 /// An empty inventory is worth a word: it is either a minimal image or something not understood.
-fn nothing_found(kind: TargetKind) -> Note {
-    let detail = match kind {
-        TargetKind::Folder | TargetKind::File | TargetKind::Sbom => {
-            "no package record of any known kind was found: nothing could be judged. `seaworthy list cataloguers` shows what is read"
-        }
-        _ => {
-            "the image holds no package record of any known kind: nothing could be judged. `seaworthy list cataloguers` shows what is read"
-        }
-    };
-    Note::gap("no-packages", "assemble", "", detail)
+fn nothing_found() -> Note {
+    let detail = "no package record of any known kind was found: nothing could be judged. \
+                  `seaworthy list cataloguers` shows what is read";
+    Note::gap("no-packages", "match", "", detail)
 }
 
 /// Scans a target.

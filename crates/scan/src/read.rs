@@ -251,15 +251,12 @@ impl<'r> Talk<'r> {
     /// compressed layer is proven by its blob only when the pair is known from an earlier proof.
     fn cached(&self, layer: &LayerFactsSummary, keys: &Keys) -> Option<CachedLayer> {
         let cache = self.request.cache?;
-        match layer.blob_digest {
-            Some(blob) => {
-                let proven: Digest = cache.get(Kind::Blob, &blob.hex())?;
-                if proven != layer.diff_id {
-                    return None;
-                }
+        // A compressed layer without a digest of its own is walked again: the child sees that.
+        if let Some(blob) = layer.blob_digest {
+            let proven: Digest = cache.get(Kind::Blob, &blob.hex())?;
+            if proven != layer.diff_id {
+                return None;
             }
-            // A compressed layer without a digest of its own is walked again: the child sees that.
-            None => {}
         }
         cache.get(Kind::Layer, &keys.layer(&layer.diff_id))
     }

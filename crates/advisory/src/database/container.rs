@@ -119,8 +119,7 @@ impl Container {
         Self::parse(bytes, kind)
     }
 
-    /// A file that lies in memory.
-    #[cfg(test)]
+    /// A file that lies in memory: for tests and fuzzing.
     pub fn from_bytes(bytes: Vec<u8>, kind: Kind) -> Result<Self, OpenError> {
         Self::parse(Bytes::Owned(bytes), kind)
     }

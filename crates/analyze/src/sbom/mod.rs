@@ -1,7 +1,9 @@
 //! Readers of software bills of materials: an SBOM enters the pipeline as an inventory.
 
-use crate::json::Json;
+use crate::json::{Json, Name};
 use seaworthy_types::{About, ImageFacts, Inventory, Limits, Outcome, TargetKind};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 // tidy:begin
 pub mod cyclonedx;
@@ -76,7 +78,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Outcome<SbomContent>, SbomE
     if let Some(error) = unsupported_text(bytes) {
         return Err(error);
     }
-    let mut document: Json<'_> = serde_json::from_slice(bytes)?;
+    let TopLevel(mut document) = serde_json::from_slice(bytes)?;
     // A statement may hold a statement only once: `Data` is how older cosign wraps a predicate.
     for key in ["predicate", "Data"] {
         let wraps = key == "Data" || document.get("predicateType").is_some();
@@ -87,6 +89,83 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Outcome<SbomContent>, SbomE
     match ALL.iter().find(|reader| reader.recognises(&document)) {
         Some(reader) => Ok(reader.read(&document, limits)),
         None => Err(unsupported_json(&document)),
+    }
+}
+
+/// A document without the values of top-level lists that no reader reads; they may be the larger
+/// half. That such a list had members stays visible.
+struct TopLevel<'a>(Json<'a>);
+
+const UNREAD: [&str; 2] = ["dependencies", "vulnerabilities"];
+
+impl<'de> Deserialize<'de> for TopLevel<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TopLevelVisitor).map(Self)
+    }
+}
+
+struct TopLevelVisitor;
+
+impl<'de> Visitor<'de> for TopLevelVisitor {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            let value = match UNREAD.contains(&name.as_ref()) {
+                true => Json::Array(map.next_value::<Unread>()?.0),
+                false => map.next_value()?,
+            };
+            members.push((name, value));
+        }
+        Ok(Json::Object(members))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Json::Array(Vec::new()))
+    }
+}
+
+/// A list reduced to whether it has members.
+struct Unread(Vec<Json<'static>>);
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_any(UnreadVisitor)
+            .map(|some| Self(if some { vec![Json::Null] } else { Vec::new() }))
+    }
+}
+
+struct UnreadVisitor;
+
+impl<'de> Visitor<'de> for UnreadVisitor {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+        let mut some = false;
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            some = true;
+        }
+        Ok(some)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(false)
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
     }
 }
 

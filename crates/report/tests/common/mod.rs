@@ -6,6 +6,10 @@ use seaworthy_types::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// Fixed, so that a new ecosystem changes no expectation.
+const ECOSYSTEMS: [&str; 11] =
+    ["apk", "cargo", "composer", "deb", "gem", "go", "maven", "npm", "nuget", "pypi", "rpm"];
+
 /// Every report with its name.
 pub fn all() -> Vec<(&'static str, Report)> {
     vec![
@@ -249,46 +253,7 @@ pub fn busy() -> Report {
         report.inventory.packages.push(busy_package("deb", &format!("lib-example-{index}"), "1.0-1"));
     }
     report.inventory.normalise();
-    let severities = [
-        Severity::Critical,
-        Severity::High,
-        Severity::High,
-        Severity::Medium,
-        Severity::Medium,
-        Severity::Medium,
-        Severity::Low,
-        Severity::Negligible,
-    ];
-    for index in 0..400_usize {
-        // The first packages have most of the findings, as in life.
-        let (ecosystem, name, version, fix) = NAMES[(index * index + index / 7) % NAMES.len()];
-        let severity = if index == 399 {
-            Severity::Unknown
-        } else {
-            severities[(index * 7 + index / 16) % severities.len()]
-        };
-        let id = format!("CVE-{}-{}", 2019 + index % 7, 20_000 + index * 37);
-        let mut one = rated(finding(ecosystem, name, version, &id, severity), 10 + severity as u8 * 17);
-        if ecosystem == "deb" {
-            one.subject.binaries = vec![format!("{name} {version}"), format!("lib{name} {version}")];
-            one.bulletins = vec![format!("DSA-{}-1", 5_000 + index)];
-        }
-        if !fix.is_empty() && index % 9 != 0 {
-            one = fixed(one, fix);
-        } else if index % 4 == 0 {
-            one.status = Status::WillNotFix;
-        }
-        if index % 97 == 3 {
-            one.kev = Some(Kev {
-                added: Date::new(2024, 3, 2).expect("a day"),
-                due: None,
-                ransomware: index % 2 == 0,
-            });
-            one.priority += 150;
-        }
-        one.epss = Some(Epss { probability: (index % 100) as f32 / 128.0, percentile: 0.5 });
-        report.findings.push(one);
-    }
+    report.findings = (0..400).map(busy_finding).collect();
     report.findings.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));
     let mut ignored = finding("npm", "axios", "0.21.0", "CVE-2020-28168", Severity::Medium);
     ignored.suppression = Some(Suppression {
@@ -302,13 +267,60 @@ pub fn busy() -> Report {
     if let Some(image) = &mut report.image {
         image.layers = report.layers.iter().map(|l| l.layer.clone()).collect();
     }
+    report.verdict = busy_verdict(&report);
+    report.coverage = vec![
+        Note::info("end-of-life", "match", "debian:12", "security support of Debian 12 ends on 2028-06-30"),
+        Note::info("os-release-found", "os-release", "etc/os-release", "Debian GNU/Linux 12 (bookworm)"),
+    ];
+    report
+}
+
+fn busy_finding(index: usize) -> Finding {
+    const SEVERITIES: [Severity; 8] = [
+        Severity::Critical,
+        Severity::High,
+        Severity::High,
+        Severity::Medium,
+        Severity::Medium,
+        Severity::Medium,
+        Severity::Low,
+        Severity::Negligible,
+    ];
+    // The first packages have most of the findings, as in life.
+    let (ecosystem, name, version, fix) = NAMES[(index * index + index / 7) % NAMES.len()];
+    let severity = if index == 399 {
+        Severity::Unknown
+    } else {
+        SEVERITIES[(index * 7 + index / 16) % SEVERITIES.len()]
+    };
+    let id = format!("CVE-{}-{}", 2019 + index % 7, 20_000 + index * 37);
+    let mut one = rated(finding(ecosystem, name, version, &id, severity), 10 + severity as u8 * 17);
+    if ecosystem == "deb" {
+        one.subject.binaries = vec![format!("{name} {version}"), format!("lib{name} {version}")];
+        one.bulletins = vec![format!("DSA-{}-1", 5_000 + index)];
+    }
+    if !fix.is_empty() && index % 9 != 0 {
+        one = fixed(one, fix);
+    } else if index % 4 == 0 {
+        one.status = Status::WillNotFix;
+    }
+    if index % 97 == 3 {
+        one.kev =
+            Some(Kev { added: Date::new(2024, 3, 2).expect("a day"), due: None, ransomware: index % 2 == 0 });
+        one.priority += 150;
+    }
+    one.epss = Some(Epss { probability: (index % 100) as f32 / 128.0, percentile: 0.5 });
+    one
+}
+
+fn busy_verdict(report: &Report) -> Verdict {
     let blocking: Vec<String> = report
         .findings
         .iter()
         .filter(|f| f.severity >= Severity::High && f.fixed_version.is_some())
         .map(|f| f.id.0.clone())
         .collect();
-    report.verdict = Verdict {
+    Verdict {
         decision: Decision::Deny,
         incomplete: false,
         reasons: vec![
@@ -320,12 +332,7 @@ pub fn busy() -> Report {
         ],
         blocking,
         rule: "deny when a critical or high vulnerability has a fix".into(),
-    };
-    report.coverage = vec![
-        Note::info("end-of-life", "match", "debian:12", "security support of Debian 12 ends on 2028-06-30"),
-        Note::info("os-release-found", "os-release", "etc/os-release", "Debian GNU/Linux 12 (bookworm)"),
-    ];
-    report
+    }
 }
 
 fn busy_package(ecosystem: &str, name: &str, version: &str) -> Package {
@@ -424,7 +431,7 @@ pub fn hostile() -> Report {
     report.target.name = EVIL.concat();
     report.inventory = Inventory { os: Some(hostile_system()), ..Inventory::default() };
     for (index, evil) in EVIL.iter().enumerate() {
-        let ecosystem = ecosystem::ALL[index % ecosystem::ALL.len()].id;
+        let ecosystem = ECOSYSTEMS[index % ECOSYSTEMS.len()];
         report.inventory.packages.push(hostile_package(ecosystem, evil, index));
         let mut one = finding(ecosystem, evil, evil, evil, Severity::ALL[index % 6]);
         one.title = (*evil).into();
@@ -503,8 +510,8 @@ fn hostile_package(ecosystem: &str, evil: &str, index: usize) -> Package {
     package.name = evil.into();
     package.architecture = Some(evil.into());
     package.source = Some(SourcePackage { name: evil.into(), version: evil.into() });
-    package.origin = if index % 2 == 0 { Origin::ThirdParty } else { Origin::Distribution };
-    package.scope = if index % 3 == 0 { Scope::Development } else { Scope::Production };
+    package.origin = if index.is_multiple_of(2) { Origin::ThirdParty } else { Origin::Distribution };
+    package.scope = if index.is_multiple_of(3) { Scope::Development } else { Scope::Production };
     package.licences = vec![evil.into(), "MIT".into(), String::new()];
     package.locations = vec![
         Location { path: evil.into(), layer: None },
