@@ -49,8 +49,19 @@ pub enum LookupError {
 pub trait Lookup: Sync {
     /// What is known of a shard (`debian:12`, `npm`), `None` when there is none.
     fn source(&self, shard: &str) -> Option<DataSource>;
-    /// All records on a package of a shard; the name is in its ecosystem's canonical form.
-    fn records(&self, shard: &str, package: &str) -> Result<Vec<Record>, LookupError>;
+    /// Records on a package of a shard whose word on it is `wanted`, which is asked once for each
+    /// record; the name is in its ecosystem's canonical form. The advisories of all others are not
+    /// read: most say nothing of the installed version.
+    fn records_where(
+        &self,
+        shard: &str,
+        package: &str,
+        wanted: &mut dyn FnMut(&Affected) -> bool,
+    ) -> Result<Vec<Record>, LookupError>;
+    /// All records on a package of a shard.
+    fn records(&self, shard: &str, package: &str) -> Result<Vec<Record>, LookupError> {
+        self.records_where(shard, package, &mut |_| true)
+    }
     /// What is known of a vulnerability besides packages; empty when nothing is.
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError>;
     /// Package names of a shard whose last part (after `:` or `/`) is `name`, sorted: candidates

@@ -119,8 +119,15 @@ impl Lookup for Starter {
             remark: STARTER_REMARK.to_owned(),
         })
     }
-    fn records(&self, shard: &str, package: &str) -> Result<Vec<Record>, LookupError> {
-        Ok(self.shard(shard)?.get(package).cloned().unwrap_or_default())
+    fn records_where(
+        &self,
+        shard: &str,
+        package: &str,
+        wanted: &mut dyn FnMut(&Affected) -> bool,
+    ) -> Result<Vec<Record>, LookupError> {
+        let shard = self.shard(shard)?;
+        let records = shard.get(package).map(Vec::as_slice).unwrap_or_default();
+        Ok(records.iter().filter(|record| wanted(&record.affected)).cloned().collect())
     }
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {
         let Some(line) = lines_with(&format!("\"{id}\"")).next() else { return Ok(Enrichment::default()) };

@@ -89,18 +89,30 @@ impl<'h> Trail<'h> {
 
     /// Whether upper layers hide the entry with this path and key.
     fn hides(&mut self, path: &str, key: u64, entries: &Entries) -> bool {
-        (!self.hidden.trees.is_empty() && self.hidden.trees.contains(&key))
-            || self.hides_inside(path.rfind('/').map_or("", |at| &path[..at]), entries)
+        if !self.hidden.trees.is_empty() && self.hidden.trees.contains(&key) {
+            return true;
+        }
+        let name = path.strip_prefix(&self.folder).and_then(|rest| rest.strip_prefix('/'));
+        if name.is_some_and(|name| memchr::memchr(b'/', name.as_bytes()).is_none()) {
+            return self.last();
+        }
+        let end = memchr::memrchr(b'/', path.as_bytes()).unwrap_or(0);
+        self.hides_inside(&path[..end], entries)
     }
 
     fn hides_inside(&mut self, folder: &str, entries: &Entries) -> bool {
-        if folder == self.folder {
-            return self.last();
+        let is_above = |above: &[u8]| {
+            folder
+                .as_bytes()
+                .strip_prefix(above)
+                .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+        };
+        while let Some((end, _)) = self.marks.last() {
+            if self.folder.as_bytes().get(..*end).is_some_and(is_above) {
+                break;
+            }
+            self.marks.pop();
         }
-        let shared = folder.bytes().zip(self.folder.bytes()).take_while(|(a, b)| a == b).count();
-        let is_above =
-            |end: usize| end <= shared && (end == folder.len() || folder.as_bytes().get(end) == Some(&b'/'));
-        while self.marks.pop_if(|(end, _)| !is_above(*end)).is_some() {}
         self.folder.clear();
         self.folder.push_str(folder);
         let mut hides = self.last();
@@ -156,6 +168,7 @@ impl Squash {
     fn lay(&mut self, layer: u32, facts: &LayerFacts, hidden: &Hidden) -> (Hidden, Option<()>) {
         let mut fresh = Hidden::default();
         let mut trail = Trail::new(hidden, layer);
+        let topmost = self.entries.is_empty() && hidden.trees.is_empty() && hidden.insides.is_empty();
         let sound = facts.table.for_each(|_, entry| {
             let key = path_key(entry.path);
             match entry.kind {
@@ -169,7 +182,7 @@ impl Squash {
                 }
                 _ => {}
             }
-            if trail.hides(entry.path, key, &self.entries) {
+            if !topmost && trail.hides(entry.path, key, &self.entries) {
                 return;
             }
             let slot = Slot { layer, kind: kind_code(entry.kind) };

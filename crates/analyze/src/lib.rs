@@ -11,6 +11,7 @@ mod component;
 pub(crate) mod database;
 pub(crate) mod declared;
 mod executable;
+pub mod json;
 pub mod loose;
 mod own;
 pub mod paths;

@@ -69,7 +69,7 @@ impl<'a> Coverage<'a> {
     }
 
     /// A record speaks of the package, and its version is not known.
-    pub(crate) fn version_unknown(&mut self, judged: &Judged<'_>, _record: &Record) {
+    pub(crate) fn version_unknown(&mut self, judged: &Judged<'_>) {
         self.unknown_versions.insert(judged.subject.name.clone());
     }
 

@@ -1,9 +1,9 @@
 //! Records to findings: everything that speaks of one vulnerability in one subject becomes one.
 
-use crate::conditions;
+use crate::answer::Answer;
 use crate::coverage::Coverage;
 use crate::priority::priority;
-use crate::range::{Hit, Judgement, judge};
+use crate::range::{Hit, Judgement};
 use crate::severity::{self, Nearness};
 use crate::subject::{Judged, Question};
 use seaworthy_advisory::{Lookup, Record, Vulnerability};
@@ -14,6 +14,8 @@ use seaworthy_types::{
 use seaworthy_version::Scheme;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::rc::Rc;
 
 /// Gathers hits and turns them into findings.
 pub(crate) struct Collector<'d> {
@@ -36,10 +38,16 @@ struct Draft {
 
 /// One record's word.
 struct Heard {
-    advisory: Advisory,
-    ratings: Vec<Rating>,
+    advisory: Rc<Advisory>,
+    /// What it says of this package in particular.
+    ratings: Rc<Vec<Rating>>,
     reason: Reason,
-    withdrawn: bool,
+}
+
+impl Heard {
+    fn is_withdrawn(&self) -> bool {
+        self.advisory.withdrawn.is_some()
+    }
 }
 
 impl<'d> Collector<'d> {
@@ -47,81 +55,88 @@ impl<'d> Collector<'d> {
         Self { data, drafts: BTreeMap::new() }
     }
 
-    /// Judges one record about one question of a subject.
-    pub(crate) fn record(
+    /// Takes what data answered to a question about a subject.
+    pub(crate) fn take(
         &mut self,
         judged: &Judged<'_>,
         question: &Question<'_>,
-        record: &Record,
+        answer: Answer,
         coverage: &mut Coverage<'_>,
     ) {
-        if !conditions::hold(&record.affected.conditions, question.package) {
-            return;
-        }
-        let Some(scheme) = seaworthy_version::by_name(judged.scheme) else {
+        if answer.no_scheme {
             coverage.no_scheme(judged.scheme, judged);
-            return;
-        };
-        if question.version.is_empty() {
-            coverage.version_unknown(judged, record);
-            return;
         }
-        match judge(&record.affected, &question.version, scheme) {
-            Judgement::Affected(hit) => {
-                for vulnerability in &record.vulnerabilities {
-                    self.hear(judged, question, record, vulnerability, &hit);
-                }
+        if answer.version_unknown {
+            coverage.version_unknown(judged);
+        }
+        let heard = match answer.heard {
+            Ok(heard) => heard,
+            Err(error) => return coverage.data_error(&judged.shard, &error),
+        };
+        for (record, judgement) in heard {
+            match judgement {
+                Judgement::Affected(hit) => self.hear(judged, question, record, &hit),
+                Judgement::Unaffected => {}
+                Judgement::Unreadable(what) => coverage.version_unreadable(judged, &record, &what),
             }
-            Judgement::Unaffected => {}
-            Judgement::Unreadable(what) => coverage.version_unreadable(judged, record, &what),
         }
     }
 
-    fn hear(
-        &mut self,
-        judged: &Judged<'_>,
-        question: &Question<'_>,
-        record: &Record,
-        vulnerability: &Vulnerability,
-        hit: &Hit,
-    ) {
-        let owner = judged.owner().unwrap_or_default().to_owned();
-        let key = (vulnerability.id.clone(), judged.identity.clone(), judged.subject.version.clone(), owner);
-        let draft = self.drafts.entry(key).or_insert_with(|| Draft {
-            id: FindingId::new(FindingKind::Vulnerability, &vulnerability.id, &judged.identity, judged.place),
-            subject: judged.subject.clone(),
-            owner: judged.owner().map(str::to_owned),
-            scheme: judged.scheme,
-            aliases: Vec::new(),
-            hits: Vec::new(),
-        });
-        draft.aliases.extend(vulnerability.aliases.iter().cloned());
-        if !is_bulletin(&record.advisory.id) {
-            draft.aliases.push(record.advisory.id.clone());
-        }
+    fn hear(&mut self, judged: &Judged<'_>, question: &Question<'_>, record: Record, hit: &Hit) {
+        let Record { advisory, affected, vulnerabilities } = record;
         let reason = Reason {
-            advisory: record.advisory.id.clone(),
-            source: record.advisory.source.clone(),
+            advisory: advisory.id.clone(),
+            source: advisory.source.clone(),
             shard: judged.shard.clone(),
             comparison: Comparison {
                 scheme: judged.scheme.into(),
                 installed: question.version.clone(),
                 range: hit.range.clone(),
             },
-            status: if hit.fixed.is_some() && record.affected.status == Status::Affected {
+            status: if hit.fixed.is_some() && affected.status == Status::Affected {
                 Status::Fixed
             } else {
-                record.affected.status
+                affected.status
             },
-            status_reason: record.affected.status_reason.clone(),
+            status_reason: affected.status_reason,
             fixed_versions: hit.fixed.iter().cloned().collect(),
         };
-        draft.hits.push(Heard {
-            advisory: record.advisory.clone(),
-            ratings: record.affected.ratings.clone(),
-            withdrawn: record.advisory.withdrawn.is_some(),
-            reason,
-        });
+        let advisory = Rc::new(advisory);
+        let ratings = Rc::new(affected.ratings);
+        for vulnerability in vulnerabilities {
+            let heard = Heard {
+                advisory: Rc::clone(&advisory),
+                ratings: Rc::clone(&ratings),
+                reason: reason.clone(),
+            };
+            self.keep(judged, vulnerability, heard);
+        }
+    }
+
+    fn keep(&mut self, judged: &Judged<'_>, vulnerability: Vulnerability, heard: Heard) {
+        let Vulnerability { id, aliases } = vulnerability;
+        let owner = judged.owner().unwrap_or_default().to_owned();
+        let key = (id, judged.identity.clone(), judged.subject.version.clone(), owner);
+        let draft = match self.drafts.entry(key) {
+            Entry::Occupied(draft) => draft.into_mut(),
+            Entry::Vacant(place) => {
+                let id = &place.key().0;
+                let draft = Draft {
+                    id: FindingId::new(FindingKind::Vulnerability, id, &judged.identity, judged.place),
+                    subject: judged.subject.clone(),
+                    owner: judged.owner().map(str::to_owned),
+                    scheme: judged.scheme,
+                    aliases: Vec::new(),
+                    hits: Vec::new(),
+                };
+                place.insert(draft)
+            }
+        };
+        draft.aliases.extend(aliases);
+        if !is_bulletin(&heard.advisory.id) {
+            draft.aliases.push(heard.advisory.id.clone());
+        }
+        draft.hits.push(heard);
     }
 
     /// Findings that count, and those that do not.
@@ -158,14 +173,14 @@ fn finding(vulnerability: String, mut draft: Draft, enrichment: &Enrichment) -> 
     });
     draft.hits.dedup_by(|a, b| a.reason == b.reason);
     let suppression = suppression(&draft, enrichment);
-    let standing: Vec<&Heard> = match draft.hits.iter().any(|heard| !heard.withdrawn) {
-        true => draft.hits.iter().filter(|heard| !heard.withdrawn).collect(),
+    let standing: Vec<&Heard> = match draft.hits.iter().any(|heard| !heard.is_withdrawn()) {
+        true => draft.hits.iter().filter(|heard| !heard.is_withdrawn()).collect(),
         false => draft.hits.iter().collect(),
     };
     let fixed_version = fixed_version(&standing, draft.scheme);
     let (severity, severity_source, ratings) =
         severity::choose(all_ratings(&standing, enrichment, &draft.subject));
-    let aliases = aliases(&draft, &vulnerability);
+    let aliases = aliases(std::mem::take(&mut draft.aliases), &vulnerability);
     let mut bulletins: Vec<String> =
         draft.hits.iter().map(|h| h.advisory.id.clone()).filter(|id| is_bulletin(id)).collect();
     bulletins.dedup();
@@ -207,7 +222,7 @@ fn finding(vulnerability: String, mut draft: Draft, enrichment: &Enrichment) -> 
 /// Why a finding does not count, if it does not.
 fn suppression(draft: &Draft, enrichment: &Enrichment) -> Option<Suppression> {
     let by = |by: &str, reason: String| Some(Suppression { by: by.into(), reason, expires: None });
-    if draft.hits.iter().all(|heard| heard.withdrawn) {
+    if draft.hits.iter().all(|heard| heard.is_withdrawn()) {
         return by("withdrawn", "every advisory that says so has been withdrawn".into());
     }
     if enrichment.rejected {
@@ -276,23 +291,19 @@ fn all_ratings(standing: &[&Heard], enrichment: &Enrichment, subject: &Subject) 
 }
 
 /// Other ids, sorted; never a second CVE id and never the main id.
-fn aliases(draft: &Draft, vulnerability: &str) -> Vec<String> {
-    let mut aliases: Vec<String> = draft
-        .aliases
-        .iter()
-        .filter(|alias| alias.as_str() != vulnerability && !(is_cve(alias) && is_cve(vulnerability)))
-        .cloned()
-        .collect();
+fn aliases(mut aliases: Vec<String>, vulnerability: &str) -> Vec<String> {
+    let main_is_cve = is_cve(vulnerability);
+    aliases.retain(|alias| alias != vulnerability && !(main_is_cve && is_cve(alias)));
     aliases.sort();
     aliases.dedup();
     aliases
 }
 
 fn joined<'a>(words: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut all: Vec<String> = words.cloned().collect();
-    all.sort();
+    let mut all: Vec<&String> = words.collect();
+    all.sort_unstable();
     all.dedup();
-    all
+    all.into_iter().cloned().collect()
 }
 
 fn references(standing: &[&Heard]) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Packages × advisories → findings, each with its reason. Never guesses by CPE; does not know where
 //! packages came from.
 
+mod answer;
 mod conditions;
 mod coverage;
 mod explain;
@@ -44,20 +45,14 @@ pub struct Matches {
 pub fn match_inventory(inventory: &Inventory, data: &dyn Lookup, options: &Options) -> Outcome<Matches> {
     let mut coverage = Coverage::new(inventory, data, options);
     let mut collector = Collector::new(data);
-    for subject in subject::subjects(inventory) {
-        if !coverage.judges(&subject) {
-            continue;
-        }
-        for question in &subject.questions {
-            match data.records(&subject.shard, &question.name) {
-                Ok(records) => {
-                    for record in &records {
-                        collector.record(&subject, question, record, &mut coverage);
-                    }
-                }
-                Err(error) => coverage.data_error(&subject.shard, &error),
-            }
-        }
+    let mut subjects = subject::subjects(inventory);
+    subjects.retain(|subject| coverage.judges(subject));
+    let asked: Vec<_> = subjects
+        .iter()
+        .flat_map(|subject| subject.questions.iter().map(move |question| (subject, question)))
+        .collect();
+    for ((subject, question), answer) in asked.iter().zip(answer::answers(data, &asked)) {
+        collector.take(subject, question, answer, &mut coverage);
     }
     let (mut findings, mut suppressed) = collector.finish(&mut coverage);
     let order = |a: &Finding, b: &Finding| {

@@ -103,7 +103,7 @@ fn package(evidence: &Unidentified, name: &str, version: &str, why: &str) -> Pac
 mod tests {
     use super::*;
     use seaworthy_advisory::{LookupError, Record};
-    use seaworthy_types::{DataSource, Enrichment};
+    use seaworthy_types::{Affected, DataSource, Enrichment};
 
     struct Names(&'static [&'static str]);
 
@@ -111,7 +111,12 @@ mod tests {
         fn source(&self, _shard: &str) -> Option<DataSource> {
             None
         }
-        fn records(&self, _shard: &str, _package: &str) -> Result<Vec<Record>, LookupError> {
+        fn records_where(
+            &self,
+            _shard: &str,
+            _package: &str,
+            _wanted: &mut dyn FnMut(&Affected) -> bool,
+        ) -> Result<Vec<Record>, LookupError> {
             Ok(Vec::new())
         }
         fn enrichment(&self, _id: &str) -> Result<Enrichment, LookupError> {

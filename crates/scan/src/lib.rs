@@ -14,6 +14,7 @@ mod progress;
 pub mod protocol;
 mod read;
 pub mod reader;
+mod wire;
 
 pub use cache::Cache;
 pub use error::Error;

@@ -48,8 +48,8 @@ pub enum Reply {
     Layer(Box<LayerReply>),
     /// Whether a folder holds source code rather than installed software.
     Target(bool),
-    /// What an SBOM says, as JSON of [`Sbom`].
-    Sbom(Vec<u8>),
+    /// What an SBOM says.
+    Sbom(Box<Sbom>),
     /// A stage could not run: one paragraph for people.
     Failed(String),
     /// Everything is said.
@@ -60,6 +60,7 @@ pub enum Reply {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sbom {
     /// Packages, operating system, evidence.
+    #[serde(with = "crate::wire")]
     pub inventory: Inventory,
     /// The image it was made from.
     pub image: Option<ImageFacts>,

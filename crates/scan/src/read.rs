@@ -316,10 +316,8 @@ impl<'r> Talk<'r> {
     }
 
     fn sbom(&mut self) -> Result<Read, Error> {
-        let Reply::Sbom(json) = self.hear()? else { return Self::unexpected() };
+        let Reply::Sbom(content) = self.hear()? else { return Self::unexpected() };
         let Reply::Done(notes) = self.hear()? else { return Self::unexpected() };
-        let content: protocol::Sbom =
-            serde_json::from_slice(&json).map_err(|error| Self::broken(io::Error::other(error)))?;
         Ok(Read {
             kind: TargetKind::Sbom,
             image: content.image,

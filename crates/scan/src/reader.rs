@@ -333,8 +333,7 @@ fn read_sbom(channel: &Channel, hello: &Hello, source: OwnedFd) -> Result<Vec<No
     bytes.truncate(count);
     let outcome = sbom::read(&bytes, &hello.limits).map_err(|error| Failure::Said(error.to_string()))?;
     let content = Sbom { inventory: outcome.value.inventory, image: outcome.value.image };
-    let json = serde_json::to_vec(&content).map_err(|error| Failure::Said(error.to_string()))?;
-    channel.tell(&Reply::Sbom(json))?;
+    channel.tell(&Reply::Sbom(Box::new(content)))?;
     Ok(outcome.notes)
 }
 

@@ -49,7 +49,7 @@ use crate::build::join;
 use crate::{Error, Lookup, LookupError, Record, Starter};
 use container::{Container, Kind, hex, sha256_of};
 use index::{FILE_KIND_EPSS, FILE_KIND_PACKAGES, FILE_KIND_VULNERABILITIES};
-use seaworthy_types::{DataSource, DataStatus, Enrichment, Note, Outcome, Timestamp};
+use seaworthy_types::{Affected, DataSource, DataStatus, Enrichment, Note, Outcome, Timestamp};
 use sha2::{Digest as _, Sha256};
 use shard::{Shard, lookup_error};
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,11 +193,16 @@ impl Lookup for Database {
             None => self.starter.source(shard),
         }
     }
-    fn records(&self, shard: &str, package: &str) -> Result<Vec<Record>, LookupError> {
+    fn records_where(
+        &self,
+        shard: &str,
+        package: &str,
+        wanted: &mut dyn FnMut(&Affected) -> bool,
+    ) -> Result<Vec<Record>, LookupError> {
         match self.entry(shard)? {
-            Some(Opened::Shard(shard, Kind::Packages)) => shard.records(package),
+            Some(Opened::Shard(shard, Kind::Packages)) => shard.records(package, wanted),
             Some(_) => Ok(Vec::new()),
-            None => self.starter.records(shard, package),
+            None => self.starter.records_where(shard, package, wanted),
         }
     }
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {

@@ -6,7 +6,7 @@
 use super::container::{Container, Kind, OpenError, slice, u32_at, u64_at};
 use super::stored::{Malformed, decode_advisory, decode_enrichment, decode_package};
 use crate::{LookupError, Record};
-use seaworthy_types::Enrichment;
+use seaworthy_types::{Affected, Enrichment};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::path::Path;
@@ -73,14 +73,21 @@ impl Shard {
     pub fn name(&self, index: usize) -> Result<&str, LookupError> {
         self.key(index).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(|| self.damaged("its names"))
     }
-    /// All records on a package.
-    pub fn records(&self, package: &str) -> Result<Vec<Record>, LookupError> {
+    /// Records on a package whose word on it is wanted.
+    pub fn records(
+        &self,
+        package: &str,
+        wanted: &mut dyn FnMut(&Affected) -> bool,
+    ) -> Result<Vec<Record>, LookupError> {
         let Some(index) = self.find(package)? else { return Ok(Vec::new()) };
         let mut block = None;
         let item = self.item(*b"ITEM", index, &mut block)?;
         let entries = decode_package(item, &self.name, package).map_err(|error| self.malformed(error))?;
-        let mut records: Vec<Record> = Vec::with_capacity(entries.len());
+        let mut records: Vec<Record> = Vec::new();
         for (number, affected) in entries {
+            if !wanted(&affected) {
+                continue;
+            }
             // Several ranges of one advisory on one package stand next to each other.
             let item = self.item(*b"ADVI", number as usize, &mut block)?;
             let (vulnerabilities, advisory) = decode_advisory(item).map_err(|error| self.malformed(error))?;
@@ -135,7 +142,7 @@ impl Shard {
             }
             last = Some(name);
             match kind {
-                Kind::Packages => drop(self.records(name)?),
+                Kind::Packages => drop(self.records(name, &mut |_| true)?),
                 _ => drop(self.enrichment(name)?),
             }
         }

@@ -4,8 +4,8 @@
 
 use super::{SbomContent, SbomReader};
 use crate::component::{Component, Intake, clipped};
+use crate::json::Json;
 use seaworthy_types::{About, Limits, Note, Outcome, Reads};
-use serde_json::Value;
 
 /// The reader.
 pub const READER: &dyn SbomReader = &CycloneDx;
@@ -31,16 +31,16 @@ impl SbomReader for CycloneDx {
         &ABOUT
     }
 
-    fn recognises(&self, document: &Value) -> bool {
-        let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
+    fn recognises(&self, document: &Json<'_>) -> bool {
+        let text = |key: &str| document.get(key).and_then(Json::as_str).unwrap_or_default();
         text("bomFormat") == "CycloneDX" || text("$schema").contains("cyclonedx.org/schema")
     }
 
-    fn read(&self, document: &Value, limits: &Limits) -> Outcome<SbomContent> {
+    fn read(&self, document: &Json<'_>, limits: &Limits) -> Outcome<SbomContent> {
         let mut intake = Intake::new(UNIT, limits);
         let mut content = SbomContent::default();
         let own = crate::own::document(pairs(document), &mut content, &mut intake);
-        let version = document.get("specVersion").and_then(Value::as_str).unwrap_or_default();
+        let version = document.get("specVersion").and_then(Json::as_str).unwrap_or_default();
         if !VERSIONS.contains(&version) {
             let detail = "this version of CycloneDX is not known; it was read as 1.7 and parts may be missed";
             intake.note(Note::gap("sbom-version", UNIT, clipped(version, 40), detail));
@@ -48,7 +48,7 @@ impl SbomReader for CycloneDx {
         let subject = document.get("metadata").and_then(|metadata| metadata.get("component"));
         if content.target_name.is_none() {
             content.target_name =
-                subject.and_then(|s| s.get("name")).and_then(Value::as_str).map(|name| clipped(name, 300));
+                subject.and_then(|s| s.get("name")).and_then(Json::as_str).map(|name| clipped(name, 300));
         }
         // Trivy and cdxgen may put components below the subject of the document.
         components(document, &mut intake);
@@ -65,7 +65,7 @@ impl SbomReader for CycloneDx {
 }
 
 /// All components below `parent`, without recursion.
-fn components(parent: &Value, intake: &mut Intake) {
+fn components(parent: &Json<'_>, intake: &mut Intake) {
     let mut stack = vec![array(parent, "components").iter()];
     while let Some(top) = stack.last_mut() {
         let Some(component) = top.next() else {
@@ -84,12 +84,12 @@ fn components(parent: &Value, intake: &mut Intake) {
     }
 }
 
-fn take(value: &Value, intake: &mut Intake) {
+fn take(value: &Json<'_>, intake: &mut Intake) {
     if crate::own::component(pairs(value), intake) {
         return;
     }
     let component = describe(value);
-    let kind = value.get("type").and_then(Value::as_str).unwrap_or("library");
+    let kind = value.get("type").and_then(Json::as_str).unwrap_or("library");
     match kind {
         "operating-system" => intake.system(&component),
         // Trivy writes lock files as applications that hold the packages of a language.
@@ -107,8 +107,8 @@ fn take(value: &Value, intake: &mut Intake) {
     }
 }
 
-fn describe(value: &Value) -> Component<'_> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+fn describe<'a>(value: &'a Json<'a>) -> Component<'a> {
+    let text = |key: &str| value.get(key).and_then(Json::as_str).unwrap_or_default();
     let hints: Vec<(&str, &str)> = pairs(value).collect();
     let mut paths: Vec<String> = hints
         .iter()
@@ -123,14 +123,14 @@ fn describe(value: &Value) -> Component<'_> {
     Component {
         name: name_of(value),
         version: text("version"),
-        purls: value.get("purl").and_then(Value::as_str).filter(|p| !p.is_empty()).into_iter().collect(),
+        purls: value.get("purl").and_then(Json::as_str).filter(|p| !p.is_empty()).into_iter().collect(),
         licences: array(value, "licenses").iter().filter_map(licence).collect(),
         paths,
         hints,
     }
 }
 
-fn licence(choice: &Value) -> Option<String> {
+fn licence(choice: &Json<'_>) -> Option<String> {
     let license = choice.get("license");
     let text = choice
         .get("expression")
@@ -139,27 +139,27 @@ fn licence(choice: &Value) -> Option<String> {
     text.as_str().map(str::to_owned)
 }
 
-fn name_of(component: &Value) -> &str {
-    component.get("name").and_then(Value::as_str).unwrap_or("(no name)")
+fn name_of<'a>(component: &'a Json<'a>) -> &'a str {
+    component.get("name").and_then(Json::as_str).unwrap_or("(no name)")
 }
 
-fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+fn array<'a>(value: &'a Json<'a>, key: &str) -> &'a [Json<'a>] {
+    value.get(key).and_then(Json::as_array).unwrap_or_default()
 }
 
-fn pairs(value: &Value) -> impl Iterator<Item = (&str, &str)> + Clone {
+fn pairs<'a>(value: &'a Json<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
     array(value, "properties").iter().filter_map(|property| {
-        let value = property.get("value").and_then(Value::as_str).unwrap_or_default();
+        let value = property.get("value").and_then(Json::as_str).unwrap_or_default();
         Some((property.get("name")?.as_str()?, value))
     })
 }
 
-fn foreign_remarks(document: &Value, intake: &mut Intake) {
+fn foreign_remarks(document: &Json<'_>, intake: &mut Intake) {
     let maker = maker(document).unwrap_or_else(|| "an unnamed tool".into());
     let detail = format!("made by {maker}; names and versions are taken as that tool gave them");
     intake.note(Note::info("sbom-foreign", UNIT, maker, detail));
     let incomplete = array(document, "compositions").iter().any(|composition| {
-        let aggregate = composition.get("aggregate").and_then(Value::as_str).unwrap_or_default();
+        let aggregate = composition.get("aggregate").and_then(Json::as_str).unwrap_or_default();
         aggregate.starts_with("incomplete")
     });
     if incomplete {
@@ -173,13 +173,13 @@ fn foreign_remarks(document: &Value, intake: &mut Intake) {
 }
 
 /// `syft 0.58.0`; `metadata.tools` is a list up to 1.4 and may be an object since 1.5.
-fn maker(document: &Value) -> Option<String> {
+fn maker(document: &Json<'_>) -> Option<String> {
     let tools = document.get("metadata")?.get("tools")?;
     let first = match tools {
-        Value::Array(list) => list.first()?,
+        Json::Array(list) => list.first()?,
         object => array(object, "components").first().or_else(|| array(object, "services").first())?,
     };
     let name = first.get("name")?.as_str()?;
-    let version = first.get("version").and_then(Value::as_str).unwrap_or_default();
+    let version = first.get("version").and_then(Json::as_str).unwrap_or_default();
     Some(clipped(format!("{name} {version}").trim(), 80))
 }

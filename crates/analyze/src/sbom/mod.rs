@@ -1,9 +1,9 @@
 //! Readers of software bills of materials: an SBOM enters the pipeline as an inventory.
 
+use crate::json::{Json, Name};
 use seaworthy_types::{About, ImageFacts, Inventory, Limits, Outcome, TargetKind};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 
 // tidy:begin
 pub mod cyclonedx;
@@ -32,9 +32,9 @@ pub trait SbomReader: Sync {
     /// Name, version, coverage.
     fn about(&self) -> &'static About;
     /// Whether the document looks like this format; `document` is parsed JSON.
-    fn recognises(&self, document: &Value) -> bool;
+    fn recognises(&self, document: &Json<'_>) -> bool;
     /// The packages of the document. What has no usable identity becomes a gap note.
-    fn read(&self, document: &Value, limits: &Limits) -> Outcome<SbomContent>;
+    fn read(&self, document: &Json<'_>, limits: &Limits) -> Outcome<SbomContent>;
 }
 
 /// Why a document could not be read at all.
@@ -94,11 +94,11 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Outcome<SbomContent>, SbomE
 
 /// A document without the values of top-level lists that no reader reads; they may be the larger
 /// half. That such a list had members stays visible.
-struct TopLevel(Value);
+struct TopLevel<'a>(Json<'a>);
 
 const UNREAD: [&str; 2] = ["dependencies", "vulnerabilities"];
 
-impl<'de> Deserialize<'de> for TopLevel {
+impl<'de> Deserialize<'de> for TopLevel<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TopLevelVisitor).map(Self)
     }
@@ -107,39 +107,38 @@ impl<'de> Deserialize<'de> for TopLevel {
 struct TopLevelVisitor;
 
 impl<'de> Visitor<'de> for TopLevelVisitor {
-    type Value = Value;
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut out = serde_json::Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let value = if UNREAD.contains(&key.as_str()) {
-                map.next_value::<Unread>()?.0
-            } else {
-                map.next_value()?
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            let value = match UNREAD.contains(&name.as_ref()) {
+                true => Json::Array(map.next_value::<Unread>()?.0),
+                false => map.next_value()?,
             };
-            out.insert(key, value);
+            members.push((name, value));
         }
-        Ok(Value::Object(out))
+        Ok(Json::Object(members))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Array(Vec::new()))
+        Ok(Json::Array(Vec::new()))
     }
 }
 
 /// A list reduced to whether it has members.
-struct Unread(Value);
+struct Unread(Vec<Json<'static>>);
 
 impl<'de> Deserialize<'de> for Unread {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer
             .deserialize_any(UnreadVisitor)
-            .map(|some| Self(Value::Array(if some { vec![Value::Null] } else { Vec::new() })))
+            .map(|some| Self(if some { vec![Json::Null] } else { Vec::new() }))
     }
 }
 
@@ -202,14 +201,14 @@ fn unsupported_text(bytes: &[u8]) -> Option<SbomError> {
     None
 }
 
-fn unsupported_json(document: &Value) -> SbomError {
+fn unsupported_json(document: &Json<'_>) -> SbomError {
     if document.get("payloadType").is_some() && document.get("payload").is_some() {
         return SbomError::Unsupported {
             what: "A signed envelope (DSSE)",
             advice: "Take the statement out: jq -r .payload FILE | base64 -d",
         };
     }
-    if document.get("artifacts").is_some_and(Value::is_array) && document.get("descriptor").is_some() {
+    if document.get("artifacts").is_some_and(Json::is_array) && document.get("descriptor").is_some() {
         return SbomError::Unsupported {
             what: "Syft's own JSON",
             advice: "Make the document with: syft IMAGE -o cyclonedx-json",

@@ -4,8 +4,8 @@
 
 use super::{SbomContent, SbomReader};
 use crate::component::{Component, Intake, clipped};
+use crate::json::Json;
 use seaworthy_types::{About, Limits, Note, Outcome, Reads, sbom};
-use serde_json::Value;
 use std::collections::HashSet;
 
 /// The reader.
@@ -28,11 +28,11 @@ impl SbomReader for Spdx {
         &ABOUT
     }
 
-    fn recognises(&self, document: &Value) -> bool {
+    fn recognises(&self, document: &Json<'_>) -> bool {
         document.get("spdxVersion").is_some() || text(document, "SPDXID") == "SPDXRef-DOCUMENT"
     }
 
-    fn read(&self, document: &Value, limits: &Limits) -> Outcome<SbomContent> {
+    fn read(&self, document: &Json<'_>, limits: &Limits) -> Outcome<SbomContent> {
         let mut intake = Intake::new(UNIT, limits);
         let mut content = SbomContent::default();
         let notes = annotations(document);
@@ -81,7 +81,7 @@ enum Role {
     Content,
 }
 
-fn take(value: &Value, role: Role, trivy: bool, intake: &mut Intake) {
+fn take(value: &Json<'_>, role: Role, trivy: bool, intake: &mut Intake) {
     let properties = annotations(value);
     if crate::own::component(pairs(&properties), intake) || role == Role::OwnTarget {
         return;
@@ -109,7 +109,7 @@ fn take(value: &Value, role: Role, trivy: bool, intake: &mut Intake) {
     }
 }
 
-fn describe(value: &Value) -> Component<'_> {
+fn describe<'a>(value: &'a Json<'a>) -> Component<'a> {
     let purls = array(value, "externalRefs")
         .iter()
         .filter(|reference| {
@@ -141,8 +141,8 @@ fn describe(value: &Value) -> Component<'_> {
 }
 
 /// Identifiers of what the document is about.
-fn described(document: &Value) -> HashSet<&str> {
-    let listed = array(document, "documentDescribes").iter().filter_map(Value::as_str);
+fn described<'a>(document: &'a Json<'a>) -> HashSet<&'a str> {
+    let listed = array(document, "documentDescribes").iter().filter_map(Json::as_str);
     let related = array(document, "relationships")
         .iter()
         .filter(|r| {
@@ -153,7 +153,7 @@ fn described(document: &Value) -> HashSet<&str> {
 }
 
 /// Pairs of name and value in our annotations of an element.
-fn annotations(element: &Value) -> Vec<(String, String)> {
+fn annotations(element: &Json<'_>) -> Vec<(String, String)> {
     array(element, "annotations")
         .iter()
         .filter_map(|annotation| text(annotation, "comment").strip_prefix(sbom::ANNOTATION))
@@ -166,19 +166,19 @@ fn pairs(list: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> + Clon
     list.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-fn maker(document: &Value) -> Option<String> {
+fn maker(document: &Json<'_>) -> Option<String> {
     let creators = array(document.get("creationInfo")?, "creators");
     creators
         .iter()
-        .filter_map(Value::as_str)
+        .filter_map(Json::as_str)
         .find_map(|c| c.strip_prefix("Tool:"))
         .map(|tool| clipped(tool.trim(), 80))
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
+fn text<'a>(value: &'a Json<'a>, key: &str) -> &'a str {
+    value.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
-fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+fn array<'a>(value: &'a Json<'a>, key: &str) -> &'a [Json<'a>] {
+    value.get(key).and_then(Json::as_array).unwrap_or_default()
 }

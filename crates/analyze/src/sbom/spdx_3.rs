@@ -4,8 +4,8 @@
 
 use super::{SbomContent, SbomReader};
 use crate::component::{Component, Intake, clipped};
+use crate::json::Json;
 use seaworthy_types::{About, Limits, Note, Outcome, Reads};
-use serde_json::Value;
 
 /// The reader.
 pub const READER: &dyn SbomReader = &Spdx3;
@@ -27,16 +27,16 @@ impl SbomReader for Spdx3 {
         &ABOUT
     }
 
-    fn recognises(&self, document: &Value) -> bool {
+    fn recognises(&self, document: &Json<'_>) -> bool {
         let context = match document.get("@context") {
-            Some(Value::Array(list)) => list.iter().any(is_spdx_context),
+            Some(Json::Array(list)) => list.iter().any(is_spdx_context),
             Some(one) => is_spdx_context(one),
             None => false,
         };
-        context && document.get("@graph").is_some_and(Value::is_array)
+        context && document.get("@graph").is_some_and(Json::is_array)
     }
 
-    fn read(&self, document: &Value, limits: &Limits) -> Outcome<SbomContent> {
+    fn read(&self, document: &Json<'_>, limits: &Limits) -> Outcome<SbomContent> {
         let mut intake = Intake::new(UNIT, limits);
         let mut content = SbomContent::default();
         let mut tool = None;
@@ -64,7 +64,7 @@ impl SbomReader for Spdx3 {
     }
 }
 
-fn take(element: &Value, intake: &mut Intake) {
+fn take(element: &Json<'_>, intake: &mut Intake) {
     let mut purls: Vec<&str> = text(element, "software_packageUrl").into_iter().collect();
     for list in ["externalIdentifier", "externalIdentifiers"] {
         purls.extend(array(element, list).iter().filter_map(|external| {
@@ -87,24 +87,24 @@ fn take(element: &Value, intake: &mut Intake) {
     }
 }
 
-fn is_spdx_context(context: &Value) -> bool {
+fn is_spdx_context(context: &Json<'_>) -> bool {
     context
         .as_str()
         .is_some_and(|text| text.contains("spdx.org/rdf/3") || text.contains("spdx.github.io/spdx-spec/v3"))
 }
 
-fn kind(element: &Value) -> &str {
+fn kind<'a>(element: &'a Json<'a>) -> &'a str {
     text(element, "type").or_else(|| text(element, "@type")).unwrap_or_default()
 }
 
-fn name(element: &Value) -> Option<&str> {
+fn name<'a>(element: &'a Json<'a>) -> Option<&'a str> {
     text(element, "name")
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+fn text<'a>(value: &'a Json<'a>, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Json::as_str).filter(|text| !text.is_empty())
 }
 
-fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+fn array<'a>(value: &'a Json<'a>, key: &str) -> &'a [Json<'a>] {
+    value.get(key).and_then(Json::as_array).unwrap_or_default()
 }

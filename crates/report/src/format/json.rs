@@ -3,10 +3,13 @@
 
 use super::{Format, FormatError, Options};
 use seaworthy_types::{About, Reads, Report};
-use std::io;
+use std::io::{self, Write as _};
 
 /// The format.
 pub const FORMAT: &dyn Format = &Json;
+
+/// Bytes gathered before they are handed on.
+const BUFFER_BYTES: usize = 128 << 10;
 
 struct Json;
 
@@ -29,8 +32,11 @@ impl Format for Json {
         "application/json"
     }
     fn write(&self, report: &Report, _options: &Options, out: &mut dyn io::Write) -> Result<(), FormatError> {
-        serde_json::to_writer_pretty(&mut *out, report)?;
+        // A report is written in very many small pieces: they are gathered on this side of `dyn`.
+        let mut out = io::BufWriter::with_capacity(BUFFER_BYTES, out);
+        serde_json::to_writer_pretty(&mut out, report)?;
         out.write_all(b"\n")?;
+        out.flush()?;
         Ok(())
     }
 }
