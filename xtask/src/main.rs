@@ -1,6 +1,7 @@
 //! Development tasks. Does not depend on the product, so that it runs when the product does not
 //! compile: a scanner that silently loses a unit reports "clean".
 
+mod accuracy;
 mod bench;
 mod budget;
 mod edges;
@@ -25,6 +26,8 @@ cargo xtask TASK
               (TARGET…, --seconds N, --memory-mb N, --build-only)
   bench       measure scans against the floor and against peers on PATH
               (--images FOLDER, --runs N, --feeds FOLDER, KIND…)
+  accuracy    compare a scan with an independent judge and with peers on PATH
+              (--image FILE, --db FOLDER, --shared FOLDER, --program FILE, --details)
   floor       the floor itself: hash|inflate ARCHIVE
 ";
 
@@ -37,6 +40,7 @@ fn main() -> Result<()> {
         Some("house") => house::run(&root()),
         Some("fuzz") => fuzz::run(&fuzz::Options::parse(rest)?),
         Some("bench") => bench::run(&bench::Options::parse(rest)?),
+        Some("accuracy") => accuracy::run(rest),
         Some("floor") => floor::run(rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

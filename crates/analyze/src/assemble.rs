@@ -8,17 +8,20 @@ use crate::read::LayerFacts;
 use crate::table::{kind_code, kind_of};
 use seaworthy_image::EntryKind;
 use seaworthy_types::{Inventory, Location, Note, OsRelease, Outcome, Package, Unidentified, ecosystem};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 use std::sync::OnceLock;
 
 /// Symbolic links followed for one path before we give up (as Linux does).
 const LINKS_MAX: usize = 40;
 
+/// What is visible, by the key of its path.
+type Entries = HashMap<u64, Slot, BuildHasherDefault<IdHasher>>;
+
 /// The squashed file system: which path is visible, from which layer.
 #[derive(Default)]
 pub struct Squash {
-    entries: HashMap<u64, Slot, BuildHasherDefault<IdHasher>>,
+    entries: Entries,
     links: HashMap<u64, String, BuildHasherDefault<IdHasher>>,
 }
 
@@ -56,7 +59,8 @@ fn fact_key(fact: &Fact<'_>) -> u64 {
     hasher.finish()
 }
 
-/// What upper layers hide from lower ones.
+/// What whiteouts of upper layers hide from lower ones; what other entries hide is read off the
+/// entries themselves.
 #[derive(Default)]
 struct Hidden {
     /// These paths and all below them.
@@ -65,23 +69,62 @@ struct Hidden {
     insides: HashSet<u64, BuildHasherDefault<IdHasher>>,
 }
 
-impl Hidden {
-    fn hides(&self, path: &str) -> bool {
-        if self.trees.is_empty() && self.insides.is_empty() {
-            return false;
+/// The folders above the entry before, and whether upper layers hide what lies in them: entries of
+/// one folder mostly follow each other, so most need no look-up of their own.
+struct Trail<'h> {
+    hidden: &'h Hidden,
+    layer: u32,
+    folder: String,
+    /// Where each folder's path ends in `folder`, and whether its inside is hidden.
+    marks: Vec<(usize, bool)>,
+    /// Whether the root's inside is hidden.
+    root: bool,
+}
+
+impl<'h> Trail<'h> {
+    fn new(hidden: &'h Hidden, layer: u32) -> Self {
+        let root = !hidden.insides.is_empty() && hidden.insides.contains(&path_key(""));
+        Self { hidden, layer, folder: String::new(), marks: Vec::new(), root }
+    }
+
+    /// Whether upper layers hide the entry with this path and key.
+    fn hides(&mut self, path: &str, key: u64, entries: &Entries) -> bool {
+        (!self.hidden.trees.is_empty() && self.hidden.trees.contains(&key))
+            || self.hides_inside(path.rfind('/').map_or("", |at| &path[..at]), entries)
+    }
+
+    fn hides_inside(&mut self, folder: &str, entries: &Entries) -> bool {
+        if folder == self.folder {
+            return self.last();
         }
-        if self.trees.contains(&path_key(path)) {
-            return true;
+        let shared = folder.bytes().zip(self.folder.bytes()).take_while(|(a, b)| a == b).count();
+        let is_above =
+            |end: usize| end <= shared && (end == folder.len() || folder.as_bytes().get(end) == Some(&b'/'));
+        while self.marks.pop_if(|(end, _)| !is_above(*end)).is_some() {}
+        self.folder.clear();
+        self.folder.push_str(folder);
+        let mut hides = self.last();
+        let known = self.marks.last().map_or(0, |(end, _)| end + 1);
+        let slashes = folder.bytes().enumerate().skip(known).filter(|(_, byte)| *byte == b'/');
+        let whole = (known <= folder.len() && !folder.is_empty()).then_some(folder.len());
+        for end in slashes.map(|(at, _)| at).chain(whole) {
+            hides = hides || self.hides_inside_of(path_key(&folder[..end]), entries);
+            self.marks.push((end, hides));
         }
-        let mut end = path.len();
-        while let Some(at) = path[..end].rfind('/') {
-            let key = path_key(&path[..at]);
-            if self.trees.contains(&key) || self.insides.contains(&key) {
-                return true;
-            }
-            end = at;
-        }
-        self.insides.contains(&path_key(""))
+        hides
+    }
+
+    fn last(&self) -> bool {
+        self.marks.last().map_or(self.root, |(_, hides)| *hides)
+    }
+
+    fn hides_inside_of(&self, key: u64, entries: &Entries) -> bool {
+        // What is no folder in an upper layer hides what lower layers have below it.
+        let replaced =
+            |slot: &Slot| slot.layer != self.layer && kind_of(slot.kind) != Some(EntryKind::Folder);
+        self.hidden.trees.contains(&key)
+            || self.hidden.insides.contains(&key)
+            || entries.get(&key).is_some_and(replaced)
     }
 }
 
@@ -91,38 +134,9 @@ impl Squash {
         let mut squash = Self::default();
         let mut notes = Vec::new();
         let mut hidden = Hidden::default();
+        squash.entries.reserve(layers.iter().map(|layer| layer.table.len_bounded()).sum());
         for (index, layer) in layers.iter().enumerate().rev() {
-            let mut fresh = Hidden::default();
-            let sound = layer.table.for_each(|_, entry| {
-                let key = path_key(entry.path);
-                match entry.kind {
-                    EntryKind::Whiteout => {
-                        fresh.trees.insert(key);
-                        return;
-                    }
-                    EntryKind::OpaqueFolder => {
-                        fresh.insides.insert(key);
-                        return;
-                    }
-                    _ => {}
-                }
-                if hidden.hides(entry.path) {
-                    return;
-                }
-                let slot = Slot { layer: index as u32, kind: kind_code(entry.kind) };
-                match squash.entries.get(&key) {
-                    // The last entry of a path within one layer wins, as in tar.
-                    Some(seen) if seen.layer != slot.layer => return,
-                    _ => squash.entries.insert(key, slot),
-                };
-                squash.links.remove(&key);
-                if entry.kind == EntryKind::Symlink {
-                    squash.links.insert(key, entry.link.to_owned());
-                }
-                if entry.kind != EntryKind::Folder {
-                    fresh.insides.insert(key);
-                }
-            });
+            let (fresh, sound) = squash.lay(index as u32, layer, &hidden);
             if sound.is_none() {
                 notes.push(Note::gap(
                     "layer-facts-damaged",
@@ -131,14 +145,52 @@ impl Squash {
                     "the stored path table is damaged",
                 ));
             }
-            // Files hide nothing in practice but folders that lower layers had there: keep only those
-            // that matter to bound memory when nothing lies below.
-            if index > 0 {
-                hidden.trees.extend(fresh.trees);
-                hidden.insides.extend(fresh.insides);
-            }
+            hidden.trees.extend(fresh.trees);
+            hidden.insides.extend(fresh.insides);
         }
         Outcome { value: squash, notes }
+    }
+
+    /// Lays one layer below those that are there; gives what its whiteouts hide, and `None` when its
+    /// table is damaged.
+    fn lay(&mut self, layer: u32, facts: &LayerFacts, hidden: &Hidden) -> (Hidden, Option<()>) {
+        let mut fresh = Hidden::default();
+        let mut trail = Trail::new(hidden, layer);
+        let sound = facts.table.for_each(|_, entry| {
+            let key = path_key(entry.path);
+            match entry.kind {
+                EntryKind::Whiteout => {
+                    fresh.trees.insert(key);
+                    return;
+                }
+                EntryKind::OpaqueFolder => {
+                    fresh.insides.insert(key);
+                    return;
+                }
+                _ => {}
+            }
+            if trail.hides(entry.path, key, &self.entries) {
+                return;
+            }
+            let slot = Slot { layer, kind: kind_code(entry.kind) };
+            match self.entries.entry(key) {
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(slot);
+                }
+                // The last entry of a path within one layer wins, as in tar.
+                hash_map::Entry::Occupied(mut place) => {
+                    if place.get().layer != layer {
+                        return;
+                    }
+                    place.insert(slot);
+                    self.links.remove(&key);
+                }
+            }
+            if entry.kind == EntryKind::Symlink {
+                self.links.insert(key, entry.link.to_owned());
+            }
+        });
+        (fresh, sound)
     }
 
     fn slot(&self, path: &str) -> Option<Slot> {
@@ -353,11 +405,11 @@ pub fn assemble(layers: &[&LayerFacts], target: Target) -> Outcome<Inventory> {
 pub(crate) fn build(layers: &[&LayerFacts], target: Target) -> Builder {
     let mut builder = Builder::default();
     let squash = Squash::new(layers).take(&mut builder.notes);
-    let facts = facts_by_unit(layers, &squash, &mut builder.notes);
+    let mut facts = facts_by_unit(layers, &squash, &mut builder.notes);
     for unit in in_order(target) {
         let view = View {
             squash: &squash,
-            facts: facts.get(unit.about().name).cloned().unwrap_or_default(),
+            facts: facts.remove(unit.about().name).unwrap_or_default(),
             os: None,
             target,
             first: OnceLock::new(),
@@ -435,6 +487,72 @@ mod tests {
     use crate::read::{Matcher, units_for};
     use crate::table::TableBuilder;
     use seaworthy_image::Entry;
+
+    /// What upper layers hide, found without remembering anything from entry to entry.
+    fn visible_by_definition(layers: &[&[(&str, EntryKind, &str)]]) -> BTreeMap<String, usize> {
+        let mut visible: BTreeMap<String, usize> = BTreeMap::new();
+        for (index, entries) in layers.iter().enumerate() {
+            let below = |path: &str, folder: &str| {
+                folder.is_empty() && !path.is_empty()
+                    || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+            };
+            for (path, kind, _) in *entries {
+                visible.retain(|other, layer| {
+                    let lower = *layer < index;
+                    match kind {
+                        EntryKind::Whiteout => !lower || (other != path && !below(other, path)),
+                        EntryKind::Folder => true,
+                        _ => !lower || !below(other, path),
+                    }
+                });
+            }
+            for (path, kind, _) in *entries {
+                if !matches!(kind, EntryKind::Whiteout | EntryKind::OpaqueFolder) {
+                    visible.insert((*path).to_owned(), index);
+                }
+            }
+        }
+        visible
+    }
+
+    #[test]
+    fn upper_layers_hide_what_the_specification_says() {
+        use EntryKind::{File, Folder, OpaqueFolder, Whiteout};
+        let lowest: &[(&str, EntryKind, &str)] = &[
+            ("a", Folder, ""),
+            ("a/b", Folder, ""),
+            ("a/b/c", File, ""),
+            ("a/b-c", File, ""),
+            ("a/b/d/e/f", File, ""),
+            ("a/b/d/g", File, ""),
+            ("a/x", File, ""),
+            ("ab/c", File, ""),
+            ("z", File, ""),
+        ];
+        let uppers: [&[(&str, EntryKind, &str)]; 9] = [
+            &[],
+            &[("a/b", Whiteout, "")],
+            &[("a/b", Whiteout, ""), ("a/b/c", File, "")],
+            &[("a/b", OpaqueFolder, ""), ("a/b/n", File, "")],
+            &[("a/b", File, "")],
+            &[("a/b/d", File, ""), ("ab", File, "")],
+            &[("", OpaqueFolder, ""), ("a/x", File, "")],
+            &[("a", Whiteout, ""), ("a/b", Folder, ""), ("z", Folder, ""), ("z/y", File, "")],
+            &[("a", Folder, ""), ("a/b/d/e", Whiteout, ""), ("a/b/d/e/h", File, "")],
+        ];
+        for middle in &uppers {
+            for top in &uppers {
+                let layers = [lowest, middle, top];
+                let built: Vec<LayerFacts> = layers.iter().map(|entries| layer(entries, &[])).collect();
+                let squash = Squash::new(&built.iter().collect::<Vec<_>>()).value;
+                let expected = visible_by_definition(&layers);
+                assert_eq!(squash.len(), expected.len(), "{middle:?} {top:?}");
+                for (path, index) in expected {
+                    assert_eq!(squash.slot(&path).map(|slot| slot.layer as usize), Some(index), "{path}");
+                }
+            }
+        }
+    }
 
     fn layer(entries: &[(&str, EntryKind, &str)], notes: &[&str]) -> LayerFacts {
         let mut table = TableBuilder::default();

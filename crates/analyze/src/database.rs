@@ -137,24 +137,28 @@ pub fn package(about: &About, record: &Record, location: Location, layer: u32) -
 /// Registers owned files; folders are followed through links once each.
 #[derive(Default)]
 pub struct Ownership {
+    /// Folders as recorded and as they are, with a slash at the end.
     folders: HashMap<String, String>,
 }
 
 impl Ownership {
     /// The package behind `owner` owns these paths.
     pub fn claim(&mut self, view: &View<'_>, builder: &mut Builder, owner: u32, paths: &PathList) {
+        // Files of one folder follow each other: the real path is made in place.
+        let (mut before, mut real, mut folder_bytes) = (None::<String>, String::new(), 0);
         let sound = paths.for_each(|path| {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let folder = match self.folders.get(folder) {
-                Some(folder) => folder,
-                None => {
-                    // The folder itself may be a link too, so all of it is followed.
-                    let real = view.canonical(&format!("{folder}/x"));
-                    let real = real.strip_suffix('x').unwrap_or(&real).to_owned();
-                    self.folders.entry(folder.to_owned()).or_insert(real)
-                }
-            };
-            builder.owns(owner, &format!("{folder}{name}"));
+            if before.as_deref() != Some(folder) {
+                real.clear();
+                real.push_str(self.real(view, folder));
+                folder_bytes = real.len();
+                let before = before.get_or_insert_default();
+                before.clear();
+                before.push_str(folder);
+            }
+            real.truncate(folder_bytes);
+            real.push_str(name);
+            builder.owns(owner, &real);
         });
         if sound.is_none() {
             builder.note(Note::gap(
@@ -164,6 +168,16 @@ impl Ownership {
                 "a stored list of paths is damaged",
             ));
         }
+    }
+
+    fn real(&mut self, view: &View<'_>, folder: &str) -> &str {
+        if !self.folders.contains_key(folder) {
+            // The folder itself may be a link too, so all of it is followed.
+            let real = view.canonical(&format!("{folder}/x"));
+            let real = real.strip_suffix('x').unwrap_or(&real).to_owned();
+            self.folders.insert(folder.to_owned(), real);
+        }
+        self.folders.get(folder).map_or("", String::as_str)
     }
 }
 

@@ -5,6 +5,7 @@
 //! advisories or databases.
 
 pub mod assemble;
+mod bytes;
 pub mod cataloguer;
 mod component;
 pub(crate) mod database;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Paths in the order in which they were pushed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathList {
+    #[serde(with = "crate::bytes")]
     bytes: Vec<u8>,
 }
 

@@ -28,6 +28,7 @@ pub struct StoredFact {
     /// Path of the entry.
     pub path: String,
     /// Postcard bytes of the unit's own value.
+    #[serde(with = "crate::bytes")]
     pub bytes: Vec<u8>,
 }
 

@@ -11,10 +11,14 @@ use serde::{Deserialize, Serialize};
 /// Part of the layer cache's key.
 pub const TABLE_VERSION: u32 = 1;
 
+/// Two lengths, a kind, three numbers, a size and a link's length.
+const ENTRY_BYTES_MIN: usize = 8;
+
 /// All entries of one layer in stored order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     count: u32,
+    #[serde(with = "crate::bytes")]
     bytes: Vec<u8>,
 }
 
@@ -62,6 +66,10 @@ impl Table {
     /// Number of entries.
     pub fn len(&self) -> u32 {
         self.count
+    }
+    /// Number of entries that the bytes can hold at most: a false count says no more.
+    pub fn len_bounded(&self) -> usize {
+        (self.count as usize).min(self.bytes.len() / ENTRY_BYTES_MIN)
     }
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {

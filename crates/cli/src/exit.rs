@@ -34,7 +34,7 @@ impl Code {
     }
 }
 
-/// One paragraph: what was tried, then why.
+/// One paragraph: what was tried, then why. Names may come from an image: they are made harmless.
 pub fn error_text(error: &Error) -> String {
     let mut text = format!("seaworthy: {error}");
     for cause in error.chain().skip(1) {
@@ -44,5 +44,8 @@ pub fn error_text(error: &Error) -> String {
             text.push_str(&cause);
         }
     }
-    text
+    // Parsers of text draw the line at fault over several lines.
+    let lines =
+        text.lines().map(str::trim).filter(|line| !line.trim_matches(['|', '^', '-', ' ']).is_empty());
+    seaworthy_report::text::clean(&lines.collect::<Vec<_>>().join(" "))
 }

@@ -30,6 +30,9 @@ pub fn identify(mut inventory: Inventory, data: &dyn Lookup) -> Outcome<Inventor
 
 fn name(evidence: &Unidentified, data: &dyn Lookup) -> Result<Option<Package>, String> {
     let Some(version) = evidence.versions.first() else { return Ok(None) };
+    if let Some(name) = crate::homes::coordinates(evidence, version) {
+        return Ok(Some(package(evidence, &name, version, "file name and classes; a group of its own")));
+    }
     for artifact in &evidence.names {
         let known = data.names_ending(&evidence.ecosystem, artifact).map_err(|error| error.to_string())?;
         if let Some((name, why)) = choose(&known, artifact, evidence) {

@@ -5,6 +5,7 @@
 
 pub mod cache;
 mod error;
+mod homes;
 pub mod identify;
 pub mod jail;
 mod open;

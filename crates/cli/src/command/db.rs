@@ -14,7 +14,7 @@ use seaworthy_net::Client;
 use seaworthy_report::text::{bytes, clean, thousands};
 use seaworthy_scan::Progress as _;
 use seaworthy_types::{Completeness, DataStatus, Grade, Note, Outcome};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -125,6 +125,7 @@ fn download(
     let client = Client::new(concat!("seaworthy/", env!("CARGO_PKG_VERSION")));
     let mut notes = Vec::new();
     let mut had = 0;
+    let mut dead = BTreeSet::new();
     let addresses =
         |feed: &&'static dyn Feed| feed.addresses().into_iter().map(|address| (feed.about().name, address));
     let all: Vec<(&str, Address)> = feeds.iter().flat_map(addresses).collect();
@@ -135,12 +136,20 @@ fn download(
         };
         let path = staging.0.join(&address.path);
         std::fs::create_dir_all(path.parent().unwrap_or(&staging.0))?;
+        if dead.contains(host(&url)) {
+            let detail = format!("{url} was not tried: {} could not be reached before", host(&url));
+            notes.push(Note::gap("feed-failed", feed, &address.path, detail));
+            continue;
+        }
         bar.stage(&format!("downloading {}", address.path), 0);
         match client.download(&url, &path, DOWNLOAD_BYTES_MAX, &mut |bytes| bar.advance(bytes)) {
             Ok(_) => had += 1,
             // A mirror may carry a part of the feeds; what it lacks is told once, below.
             Err(seaworthy_net::Error::Status { status: 404, .. }) if mirror.is_some() => {}
             Err(error) => {
+                if matches!(error, seaworthy_net::Error::Request { .. }) {
+                    dead.insert(host(&url).to_owned());
+                }
                 let detail =
                     crate::exit::error_text(&anyhow::Error::from(error)).replacen("seaworthy: ", "", 1);
                 if !quiet {
@@ -165,6 +174,12 @@ fn download(
         );
     }
     Ok((staging, notes))
+}
+
+/// The part of an address between its scheme and its path.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/').map_or(rest, |(host, _)| host)
 }
 
 /// Path of an address: colons and spaces of ecosystem names are percent-encoded.

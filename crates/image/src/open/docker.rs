@@ -34,6 +34,10 @@ pub(crate) fn open(store: &Store, wish: &Wish<'_>, limits: &Limits) -> Result<Im
         });
     }
     let config = config::parse(&config_json, limits)?;
+    if let Some(wished) = wish.platform.filter(|wished| !wished.accepts(&config.image.platform)) {
+        let offered = vec![config.image.platform.to_string()];
+        return Err(Error::NoSuchPlatform { wished: wished.clone(), offered });
+    }
     let paths = saved.layers.unwrap_or_default();
     if paths.len() != config.diff_ids.len() {
         let (listed, known) = (paths.len(), config.diff_ids.len());

@@ -116,14 +116,15 @@ impl Walk<'_, '_> {
         for (entry, kind) in &wanted {
             match kind {
                 Kind::Manifest => {
-                    if let Some(bytes) = self.small(archive, entry, fact, MANIFEST_BYTES_MAX)
+                    if let Some(bytes) =
+                        self.small(archive, entry, fact, MANIFEST_BYTES_MAX).map(|(bytes, _)| bytes)
                         && fact.manifest.is_empty()
                     {
                         fact.manifest = manifest::parse(&bytes);
                     }
                 }
                 Kind::Properties if fact.poms.len() < POMS_MAX => {
-                    if let Some(bytes) = self.small(archive, entry, fact, PROPERTIES_BYTES_MAX) {
+                    if let Some(bytes) = self.whole(archive, entry, fact, PROPERTIES_BYTES_MAX) {
                         let path = String::from_utf8_lossy(entry.name);
                         match pom::from_properties(&path, &bytes) {
                             Some(pom) => fact.poms.push(pom),
@@ -152,7 +153,7 @@ impl Walk<'_, '_> {
             if known || fact.poms.len() >= POMS_MAX {
                 continue;
             }
-            if let Some(bytes) = self.small(archive, entry, fact, POM_BYTES_MAX)
+            if let Some(bytes) = self.whole(archive, entry, fact, POM_BYTES_MAX)
                 && let Some(pom) = pom::from_xml(&path, &bytes)
             {
                 fact.poms.retain(|other| other.path.strip_prefix(folder) != Some("pom.properties"));
@@ -163,16 +164,36 @@ impl Walk<'_, '_> {
         fact.poms.dedup();
     }
 
-    /// The first bytes of a small record, or a note.
-    fn small<'a>(
+    /// The first bytes of a record all of which counts: a note when there are more.
+    fn whole<'a>(
         &mut self,
         archive: &Archive<'a>,
         entry: &Entry<'_>,
         fact: &ArchiveFact,
         bytes_max: u64,
     ) -> Option<std::borrow::Cow<'a, [u8]>> {
+        let (bytes, all) = self.small(archive, entry, fact, bytes_max)?;
+        if !all {
+            let name = String::from_utf8_lossy(entry.name);
+            let detail = format!(
+                "{}it is larger than {bytes_max} bytes; only its start was read",
+                lead(&fact.inner, &name)
+            );
+            self.remark(Grade::Gap, "archive-entry-unreadable", detail);
+        }
+        Some(bytes)
+    }
+
+    /// The first bytes of a small record and whether that is all of it, or a note.
+    fn small<'a>(
+        &mut self,
+        archive: &Archive<'a>,
+        entry: &Entry<'_>,
+        fact: &ArchiveFact,
+        bytes_max: u64,
+    ) -> Option<(std::borrow::Cow<'a, [u8]>, bool)> {
         match archive.read_start(entry, bytes_max, &mut self.inflater) {
-            Ok((bytes, _)) => Some(bytes),
+            Ok(read) => Some(read),
             Err(error) => {
                 self.gap(
                     "archive-entry-unreadable",

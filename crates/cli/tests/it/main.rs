@@ -1,0 +1,16 @@
+//! The whole program, end to end: the real binary on images made on the spot, with folders of its own.
+//!
+//! What it does not do: live feeds, network beyond the loopback, the user's own folders.
+
+mod caching;
+mod data;
+mod database;
+mod digests;
+mod hostile;
+mod jail;
+mod lab;
+mod memory;
+mod outputs;
+mod roundtrip;
+mod targets;
+mod verdicts;

@@ -1,0 +1,155 @@
+//! What other scanners got wrong on the same data and images, as cases: records in their upstream
+//! formats go through import into a small database, and a small inventory is matched against it.
+//!
+//! The other half lies where the work is done: jars without coordinates in `seaworthy-scan`
+//! (`identify`, `homes`), packages that exist only as package.json beside a hidden lock file in the
+//! cataloguer `node-package` (case `normal`), `(devel)` and toolchain suffixes in `go-binary`.
+
+use seaworthy_advisory::import::{Import, Others};
+use seaworthy_advisory::{Database, feed};
+use seaworthy_match::{Matches, Options, match_inventory};
+use seaworthy_types::{Date, Inventory, OsRelease, Outcome, Package, SourcePackage, Timestamp};
+use std::path::Path;
+
+const NOW: Timestamp = Timestamp(1_795_500_000);
+
+/// Matches packages against files of feeds, given as path and text.
+fn matched(files: &[(&str, &str)], packages: Vec<Package>) -> Outcome<Matches> {
+    let folder = tempfile::tempdir().expect("folder");
+    let (sources, database) = ([folder.path().join("feeds")], folder.path().join("db"));
+    for (path, text) in files {
+        let file = sources[0].join(path);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        std::fs::write(file, text).expect("written");
+    }
+    import(&sources, &database);
+    let opened = Database::open(&database).expect("opened").value;
+    let os = Some(OsRelease {
+        id: "debian".into(),
+        version_id: "12".into(),
+        codename: "bookworm".into(),
+        pretty_name: "Debian GNU/Linux 12 (bookworm)".into(),
+        id_like: Vec::new(),
+        cpe_name: String::new(),
+        variant_id: String::new(),
+    });
+    let inventory = Inventory { os, packages, ..Inventory::default() };
+    let today = Date::parse("2026-11-24").expect("a day");
+    match_inventory(&inventory, &opened, &Options { today, data_age_days_max: 36_500 })
+}
+
+fn import(sources: &[std::path::PathBuf], database: &Path) {
+    let import =
+        Import { sources, database, feeds: feed::ALL, now: NOW, manifest: None, others: Others::Keep };
+    import.run(&mut |_| {}).expect("imported");
+}
+
+/// `id name version` of all findings, sorted.
+fn found(outcome: &Outcome<Matches>) -> Vec<String> {
+    let line = |finding: &seaworthy_types::Finding| {
+        format!("{} {} {}", finding.vulnerability, finding.subject.name, finding.subject.version)
+    };
+    let mut lines: Vec<String> = outcome.value.findings.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+fn package(ecosystem: &str, name: &str, version: &str) -> Package {
+    Package::new(ecosystem, name, version, "test")
+}
+
+fn osv(id: &str, ecosystem: &str, name: &str, ranges: &str, versions: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","modified":"2026-01-01T00:00:00Z","affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"{name}"}},"ranges":[{ranges}],"versions":[{versions}]}}]}}"#
+    )
+}
+
+fn events(kind: &str, events: &str) -> String {
+    format!(r#"{{"type":"{kind}","events":[{events}]}}"#)
+}
+
+#[test]
+fn a_commit_as_fix_leaves_the_enumerated_versions_to_decide() {
+    // As in PYSEC records whose `fixed` is a hash though the range says ECOSYSTEM.
+    let hash = r#"{"introduced":"0"},{"fixed":"6ac2f6ac4e3ff8c2bf3ce2b9e5d3c2aae6cbb5fd"}"#;
+    let record = osv("CVE-2026-0001", "PyPI", "Some.Package", &events("ECOSYSTEM", hash), r#""1.0","1.1""#);
+    let packages = ["1.0", "1.1.0", "1.2"].map(|version| package("pypi", "some-package", version));
+    let outcome = matched(&[("osv/PyPI/1.json", &record)], packages.into());
+    assert_eq!(found(&outcome), ["CVE-2026-0001 some-package 1.0", "CVE-2026-0001 some-package 1.1.0"]);
+}
+
+#[test]
+fn an_advisory_with_two_windows() {
+    let two = r#"{"introduced":"1.11"},{"fixed":"1.11.29"},{"introduced":"2.2"},{"fixed":"2.2.11"}"#;
+    let record = osv("CVE-2020-9402", "PyPI", "django", &events("ECOSYSTEM", two), "");
+    let packages = ["1.10", "1.11.28", "1.11.29", "2.1", "2.2", "2.2.11"]
+        .map(|version| package("pypi", "django", version));
+    let outcome = matched(&[("osv/PyPI/1.json", &record)], packages.into());
+    assert_eq!(found(&outcome), ["CVE-2020-9402 django 1.11.28", "CVE-2020-9402 django 2.2"]);
+    let fixes: Vec<_> = outcome.value.findings.iter().filter_map(|f| f.fixed_version.as_deref()).collect();
+    assert!(fixes.contains(&"1.11.29") && fixes.contains(&"2.2.11"), "{fixes:?}");
+}
+
+#[test]
+fn introduced_zero_is_below_every_pseudo_version() {
+    let all = events("SEMVER", r#"{"introduced":"0"},{"fixed":"0.0.0-20220314234659-1baeb1ce4c0b"}"#);
+    let record = osv("CVE-2022-27191", "Go", "golang.org/x/crypto", &all, "");
+    let before = package("go", "golang.org/x/crypto", "0.0.0-20200622213623-75b288015ac9");
+    let after = package("go", "golang.org/x/crypto", "0.0.0-20220315160706-3147a52a75dd");
+    let outcome = matched(&[("osv/Go/1.json", &record)], vec![before, after]);
+    assert_eq!(found(&outcome), ["CVE-2022-27191 golang.org/x/crypto 0.0.0-20200622213623-75b288015ac9"]);
+}
+
+#[test]
+fn a_main_module_without_version_is_a_note_and_no_finding() {
+    let all = events("SEMVER", r#"{"introduced":"0"}"#);
+    let record = osv("CVE-2026-0002", "Go", "example.org/tool", &all, "");
+    let outcome = matched(&[("osv/Go/1.json", &record)], vec![package("go", "example.org/tool", "")]);
+    assert_eq!(found(&outcome), [""; 0]);
+    assert!(outcome.notes.iter().any(|note| note.code == "version-unknown"), "{:?}", outcome.notes);
+}
+
+#[test]
+fn the_source_version_decides_and_is_reported_once() {
+    let tracker = r#"{"libcap2":{
+        "CVE-2025-1390":{"releases":{"bookworm":{"status":"resolved","fixed_version":"1:2.66-4"}}},
+        "CVE-2026-4878":{"releases":{"bookworm":{"status":"resolved","fixed_version":"1:2.66-4+deb12u3"}}}}}"#;
+    // Binary-only rebuilds sort above the source, and below the suffix of a stable update: `+b1` is
+    // less than `+deb12u3`, and more than nothing.
+    let binary = |name: &str| Package {
+        source: Some(SourcePackage { name: "libcap2".into(), version: "1:2.66-4".into() }),
+        ..package("deb", name, "1:2.66-4+b1")
+    };
+    let files = [("debian/tracker-data-json.json", tracker)];
+    let outcome = matched(&files, vec![binary("libcap2"), binary("libcap2-bin")]);
+    assert_eq!(found(&outcome), ["CVE-2026-4878 libcap2 1:2.66-4"]);
+    let binaries = &outcome.value.findings[0].subject.binaries;
+    assert_eq!(binaries.as_slice(), ["libcap2 1:2.66-4+b1", "libcap2-bin 1:2.66-4+b1"]);
+    // The name of a binary package that is also somebody's source package is not asked.
+    let stranger = Package {
+        source: Some(SourcePackage { name: "other".into(), version: "1:2.0-1".into() }),
+        ..package("deb", "libcap2", "1:2.0-1")
+    };
+    assert_eq!(found(&matched(&files, vec![stranger])), [""; 0]);
+}
+
+#[test]
+fn events_out_of_order_are_sorted() {
+    let mixed = r#"{"fixed":"2.5.0"},{"introduced":"2.0.0"},{"fixed":"1.3.0"},{"introduced":"0"}"#;
+    let record = osv("CVE-2026-0003", "npm", "left", &events("SEMVER", mixed), "");
+    let packages = ["1.2.9", "1.3.0", "2.0.0", "2.5.0"].map(|version| package("npm", "left", version));
+    let outcome = matched(&[("osv/npm/1.json", &record)], packages.into());
+    assert_eq!(found(&outcome), ["CVE-2026-0003 left 1.2.9", "CVE-2026-0003 left 2.0.0"]);
+}
+
+#[test]
+fn an_end_before_its_start_is_refused_and_other_ranges_stay() {
+    // VICTIMS-CVE-2014-3529: `3.11` to `3.11-beta1` would make every later version affected.
+    let good = events("ECOSYSTEM", r#"{"introduced":"0"},{"last_affected":"3.10-FINAL"}"#);
+    let bad = events("ECOSYSTEM", r#"{"introduced":"3.11"},{"last_affected":"3.11-beta1"}"#);
+    let record = osv("CVE-2014-3529", "Maven", "org.apache.poi:poi-ooxml", &format!("{good},{bad}"), "");
+    let packages =
+        ["3.9", "3.11", "4.0.0"].map(|version| package("maven", "org.apache.poi:poi-ooxml", version));
+    let outcome = matched(&[("osv/Maven/1.json", &record)], packages.into());
+    assert_eq!(found(&outcome), ["CVE-2014-3529 org.apache.poi:poi-ooxml 3.9"]);
+}
