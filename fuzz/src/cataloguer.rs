@@ -1,7 +1,7 @@
 //! Cataloguers: first byte the unit, second the length of a path, then the path, then the file. A path
 //! that the unit does not want is replaced by one made from its patterns, so that every input reaches
 //! a unit. The file is read whole and by random access in small pieces; packages must be the same,
-//! unless a limit spoke.
+//! unless a limit spoke; answers stay in proportion to bytes.
 
 use seaworthy_analyze::cataloguer::{ALL, Cataloguer, Pattern, Target};
 use seaworthy_analyze::read::{Matcher, units_for};
@@ -87,6 +87,8 @@ pub fn run(data: &[u8]) {
     let pieces = Pieces(bytes);
     let pieces = read(all, &limits, path, Content::Large(&pieces)).expect("the same entry");
     let (whole, pieces) = (inventory(&whole), inventory(&pieces));
+    let said = whole.value.packages.len() + whole.value.unidentified.len() + whole.notes.len();
+    assert!(said <= bytes.len() + 64, "{path}: {said} answers from {} bytes", bytes.len());
     if is_complete(&whole) && is_complete(&pieces) {
         assert_eq!(whole.value.packages, pieces.value.packages, "{path}: whole and in pieces");
         assert_eq!(whole.value.os, pieces.value.os, "{path}: whole and in pieces");

