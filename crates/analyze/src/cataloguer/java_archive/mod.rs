@@ -21,7 +21,7 @@ pub const CATALOGUER: &dyn Cataloguer = &JavaArchive;
 
 const ABOUT: About = About {
     name: "java-archive",
-    version: 1,
+    version: 2,
     ecosystem: "maven",
     reads: Reads::Installed,
     coverage: "Maven artifacts in jar, war, ear and plug-in archives, also nested and shaded ones that \
