@@ -159,7 +159,7 @@ mod tests {
                 for name in ["a", "ab", "b"] {
                     let text =
                         |value: Option<&serde_json::Value>| value.and_then(|v| v.as_str().map(str::to_owned));
-                    assert_eq!(ours.get(name).is_some(), theirs.get(name).is_some(), "{text:?}");
+                    assert_eq!(ours.get(name).is_some(), theirs.get(name).is_some(), "{name}");
                     assert_eq!(
                         ours.get(name).and_then(|v| v.as_str().map(str::to_owned)),
                         text(theirs.get(name))
