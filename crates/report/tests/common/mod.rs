@@ -299,14 +299,17 @@ fn busy_finding(index: usize) -> Finding {
         one.subject.binaries = vec![format!("{name} {version}"), format!("lib{name} {version}")];
         one.bulletins = vec![format!("DSA-{}-1", 5_000 + index)];
     }
-    if !fix.is_empty() && index % 9 != 0 {
+    if !fix.is_empty() && !index.is_multiple_of(9) {
         one = fixed(one, fix);
-    } else if index % 4 == 0 {
+    } else if index.is_multiple_of(4) {
         one.status = Status::WillNotFix;
     }
     if index % 97 == 3 {
-        one.kev =
-            Some(Kev { added: Date::new(2024, 3, 2).expect("a day"), due: None, ransomware: index % 2 == 0 });
+        one.kev = Some(Kev {
+            added: Date::new(2024, 3, 2).expect("a day"),
+            due: None,
+            ransomware: index.is_multiple_of(2),
+        });
         one.priority += 150;
     }
     one.epss = Some(Epss { probability: (index % 100) as f32 / 128.0, percentile: 0.5 });
