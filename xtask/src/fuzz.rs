@@ -83,6 +83,7 @@ pub fn run(options: &Options) -> Result<()> {
             format!("-max_len={}", seeds::INPUT_BYTES_MAX),
             "-print_final_stats=1".into(),
             "-verbosity=0".into(),
+            "-len_control=0".into(),
         ];
         let mut arguments = vec!["run", "--sanitizer", "none", "--fuzz-dir", "fuzz", target, "--"];
         arguments.extend(bounds.iter().map(String::as_str));
