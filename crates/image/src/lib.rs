@@ -26,6 +26,6 @@ pub use open::{Image, LayerRef, Wish, host_platform, open_archive, open_layout};
 pub use pool::{BufferPool, walks_max};
 pub use recognise::{recognise_file, recognise_folder};
 pub use reread::is_budget;
-pub use source::{FileSource, MemorySource, Source};
+pub use source::{FileSource, MemorySource, Source, read_full};
 pub use verify::{is_provable_stored, verify_stored};
 pub use visit::{Entry, EntryKind, Visitor, Want};

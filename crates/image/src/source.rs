@@ -57,7 +57,7 @@ impl Source for MemorySource {
 }
 
 /// Reads until `buffer` is full or the source ends; interruptions are retried.
-pub(crate) fn read_full(source: &dyn Source, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+pub fn read_full(source: &dyn Source, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match source.read_at(offset.saturating_add(filled as u64), &mut buffer[filled..]) {

@@ -8,8 +8,8 @@ use seaworthy_analyze::read::{Matcher, units_for};
 use seaworthy_analyze::{LayerReader, sbom};
 use seaworthy_image::{
     BufferPool, Entry, FileSource, Image, LayerRef, Source, Visitor, WalkMode, Want, Wish,
-    is_provable_stored, open_archive, open_layout, recognise_file, recognise_folder, verify_stored,
-    walk_file, walk_folder, walk_layer_with, walks_max,
+    is_provable_stored, open_archive, open_layout, read_full, recognise_file, recognise_folder,
+    verify_stored, walk_file, walk_folder, walk_layer_with, walks_max,
 };
 use seaworthy_types::{Digest, ImageFacts, LayerFactsSummary, Limits, Note, TargetKind};
 use std::fs::File;
@@ -328,22 +328,11 @@ fn read_sbom(channel: &Channel, hello: &Hello, source: OwnedFd) -> Result<Vec<No
     let source = file_source(source)?;
     let mut bytes =
         vec![0; usize::try_from(source.len().min(hello.limits.record_bytes_max + 1)).unwrap_or(0)];
-    let count = read_full(&source, &mut bytes)
+    let count = read_full(&source, 0, &mut bytes)
         .map_err(|error| Failure::Said(format!("reading the SBOM failed: {error}")))?;
     bytes.truncate(count);
     let outcome = sbom::read(&bytes, &hello.limits).map_err(|error| Failure::Said(error.to_string()))?;
     let content = Sbom { inventory: outcome.value.inventory, image: outcome.value.image };
     channel.tell(&Reply::Sbom(Box::new(content)))?;
     Ok(outcome.notes)
-}
-
-fn read_full(source: &FileSource, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match source.read_at(filled as u64, rest)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(filled)
 }
