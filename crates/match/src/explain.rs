@@ -112,12 +112,16 @@ fn says(record: &Record) -> String {
         let events: Vec<String> = range
             .events
             .iter()
-            .map(|event| match event {
+            .enumerate()
+            .map(|(at, event)| match event {
                 Event::Introduced(version) => format!("from {version}"),
+                Event::Fixed(version) if range.fix(at).is_none() => format!("below {version}"),
                 Event::Fixed(version) => format!("fixed in {version}"),
                 Event::LastAffected(version) => format!("up to {version}"),
             })
             .collect();
+        let mut events = events;
+        events.dedup();
         parts.push(events.join(", "));
     }
     let versions = &record.affected.versions;

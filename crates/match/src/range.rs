@@ -60,21 +60,19 @@ fn same(listed: &str, version: &str, scheme: &Scheme) -> bool {
 
 /// For versions that are listed one by one: the smallest fix above, over all ranges.
 fn first_fix_above(affected: &Affected, version: &str, scheme: &Scheme) -> Option<String> {
-    let fixes = affected.ranges.iter().flat_map(|range| &range.events).filter_map(|event| match event {
-        Event::Fixed(fixed) => Some(fixed),
-        _ => None,
-    });
+    let fixes = affected.ranges.iter().flat_map(Range::fixes);
     fixes
         .filter(|fixed| (scheme.compare)(fixed, version) == Ok(Ordering::Greater))
         .min_by(|a, b| (scheme.compare)(a, b).unwrap_or(Ordering::Equal))
-        .cloned()
+        .map(str::to_owned)
 }
 
 /// The window of the range that holds the version.
 fn within(range: &Range, version: &str, scheme: &Scheme) -> Result<Option<Hit>, String> {
-    let compare = |bound: &str| (scheme.compare)(version, bound).map_err(|invalid| invalid.to_string());
+    let compare =
+        |bound: &str| scheme.compare_readable(version, bound).map_err(|invalid| invalid.to_string());
     let mut opened: Option<&str> = None;
-    for event in &range.events {
+    for (at, event) in range.events.iter().enumerate() {
         match event {
             Event::Introduced(bound) => {
                 if bound == "0" || compare(bound)? != Ordering::Less {
@@ -87,7 +85,8 @@ fn within(range: &Range, version: &str, scheme: &Scheme) -> Result<Option<Hit>, 
                 if compare(bound)? != Ordering::Less {
                     opened = None;
                 } else if let Some(start) = opened {
-                    return Ok(Some(Hit { range: window(start, "<", bound), fixed: Some(bound.clone()) }));
+                    let fixed = range.fix(at).map(str::to_owned);
+                    return Ok(Some(Hit { range: window(start, "<", bound), fixed }));
                 }
             }
             Event::LastAffected(bound) => {
@@ -108,15 +107,13 @@ fn next_fix(range: &Range, bound: &str, scheme: &Scheme) -> Option<String> {
     range
         .events
         .iter()
-        .skip_while(|event| !matches!(event, Event::LastAffected(last) if last == bound))
+        .enumerate()
+        .skip_while(|(_, event)| !matches!(event, Event::LastAffected(last) if last == bound))
         .skip(1)
-        .take_while(|event| !matches!(event, Event::Introduced(_)))
-        .find_map(|event| match event {
-            Event::Fixed(fixed) if (scheme.compare)(fixed, bound) == Ok(Ordering::Greater) => {
-                Some(fixed.clone())
-            }
-            _ => None,
-        })
+        .take_while(|(_, event)| !matches!(event, Event::Introduced(_)))
+        .filter_map(|(at, _)| range.fix(at))
+        .find(|fixed| (scheme.compare)(fixed, bound) == Ok(Ordering::Greater))
+        .map(str::to_owned)
 }
 
 fn window(start: &str, sign: &str, end: &str) -> String {
@@ -177,6 +174,28 @@ mod tests {
         assert_eq!(judge(&last, "0.9.0", scheme()), Judgement::Unaffected);
         let open = affected(&[("i", "3.0.0")], &[]);
         assert_eq!(judge(&open, "4.0.0", scheme()), hit(">= 3.0.0", None));
+    }
+
+    #[test]
+    fn a_bound_that_is_no_fix_ends_the_range_and_is_not_offered() {
+        let mut bound = affected(&[("i", "0")], &["3.0.0"]);
+        bound.ranges[0].events.extend(Range::bound("2.0.0"));
+        assert_eq!(judge(&bound, "1.0.0", scheme()), hit("< 2.0.0", None));
+        assert_eq!(judge(&bound, "2.0.0", scheme()), Judgement::Unaffected);
+        assert_eq!(judge(&bound, "3.0.0", scheme()), hit("= 3.0.0", None));
+        let listed = affected(&[("i", "5.0.0")], &["1.0.0"]);
+        let mut listed = Affected { versions: listed.versions, ..listed };
+        listed.ranges[0].events.extend(Range::bound("6.0.0"));
+        assert_eq!(judge(&listed, "1.0.0", scheme()), hit("= 1.0.0", None));
+    }
+
+    #[test]
+    fn a_bound_that_cannot_be_read_whole_decides_where_its_numbers_do() {
+        // RETIRE-handlebars-121.
+        let beta = affected(&[("i", "0"), ("f", "1.0.0.beta.3")], &[]);
+        assert_eq!(judge(&beta, "4.7.7", scheme()), Judgement::Unaffected);
+        assert_eq!(judge(&beta, "0.9.0", scheme()), hit("< 1.0.0.beta.3", Some("1.0.0.beta.3")));
+        assert!(matches!(judge(&beta, "1.0.0", scheme()), Judgement::Unreadable(_)));
     }
 
     #[test]

@@ -87,12 +87,36 @@ pub enum RangeKind {
 }
 
 /// Ordered events; OSV schema, section "affected[].ranges[].events". Sorted and validated at import.
+///
+/// Starts and ends alternate, with one exception: an end that only bounds the range and that nobody
+/// called a fix (`limit`; "last known to be affected: < 1.2") stands twice. It ends the range like any
+/// other, also for programs that do not know this; [`Range::fix`] never gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Which order the versions follow.
     pub kind: RangeKind,
     /// Events in version order.
     pub events: Vec<Event>,
+}
+
+impl Range {
+    /// The events of an end that is no fix.
+    pub fn bound(version: &str) -> [Event; 2] {
+        [Event::Fixed(version.to_owned()), Event::Fixed(version.to_owned())]
+    }
+    /// The version of the event at this place, when it is a fix that may be offered.
+    pub fn fix(&self, at: usize) -> Option<&str> {
+        let event = self.events.get(at)?;
+        let twin = |other: Option<usize>| other.and_then(|other| self.events.get(other)) == Some(event);
+        match event {
+            Event::Fixed(version) if !twin(at.checked_sub(1)) && !twin(at.checked_add(1)) => Some(version),
+            _ => None,
+        }
+    }
+    /// All fixes that may be offered, in the order of the events.
+    pub fn fixes(&self) -> impl Iterator<Item = &str> {
+        (0..self.events.len()).filter_map(|at| self.fix(at))
+    }
 }
 
 /// One point of a range.
@@ -219,6 +243,16 @@ pub fn is_bulletin(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_are_no_fixes() {
+        let mut events = vec![Event::Introduced("0".into()), Event::Fixed("1".into())];
+        events.push(Event::Introduced("2".into()));
+        events.extend(Range::bound("3"));
+        let range = Range { kind: RangeKind::Semver, events };
+        assert_eq!(range.fixes().collect::<Vec<_>>(), ["1"]);
+        assert_eq!((range.fix(0), range.fix(1), range.fix(4), range.fix(9)), (None, Some("1"), None, None));
+    }
 
     #[test]
     fn cve_ids() {

@@ -53,6 +53,25 @@ pub fn order_caseless(a: &Semantic, b: &Semantic) -> Ordering {
     order_by(a, b, text::compare_caseless)
 }
 
+/// The order of two texts by the numbers that both begin with, when these differ. Nothing when a text
+/// is no single version (`1.2 - 3`, `1 || 2`).
+pub fn decided(a: &str, b: &str) -> Option<Ordering> {
+    let (left, right) = (leading_numbers(a)?, leading_numbers(b)?);
+    let pairs = left.split(|&byte| byte == b'.').zip(right.split(|&byte| byte == b'.'));
+    let mut orders = pairs.map(|(x, y)| text::compare_numbers(x, y));
+    orders.find(|order| *order != Ordering::Equal)
+}
+
+/// The dotted numbers at the start of something that looks like one version.
+fn leading_numbers(version: &str) -> Option<&[u8]> {
+    let version = version.trim().trim_start_matches(['v', 'V', '=']);
+    if version.contains(|c: char| c.is_whitespace() || c.is_control() || "<>=|,*~^!".contains(c)) {
+        return None;
+    }
+    let (numbers, _) = text::split_dotted(version.as_bytes());
+    (!numbers.is_empty()).then_some(numbers)
+}
+
 fn order_by(a: &Semantic, b: &Semantic, words: fn(&[u8], &[u8]) -> Ordering) -> Ordering {
     let order = text::compare_dotted(a.core, b.core);
     if order != Ordering::Equal {
@@ -90,4 +109,31 @@ fn parts<'a>(version: &Semantic<'a>) -> impl Iterator<Item = &'a [u8]> {
     let first = version.pre_release.split(|&byte| byte == b'.');
     let rest = version.pre_release_rest.split(|&byte| byte == b'.');
     first.chain(rest.filter(|part| !part.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_read_decides() {
+        for (a, b, order) in [
+            ("4.7.7", "1.0.0.beta.3", Some(Ordering::Greater)),
+            ("0.9", "1.0.0.beta.3", Some(Ordering::Less)),
+            // The part that cannot be read would decide.
+            ("1.0.0", "1.0.0.beta.3", None),
+            ("1.0.0-rc.1", "1.0.0.beta.3", None),
+            ("1.2.5", "1.2.x", None),
+            ("1.3.0", "1.2.x", Some(Ordering::Greater)),
+            // No single version.
+            ("9.0", "1.2.3 - 2", None),
+            ("9.0", "1 || 2", None),
+            ("9.0", ">=1", None),
+            ("latest", "1.0", None),
+            ("", "1.0", None),
+        ] {
+            assert_eq!(decided(a, b), order, "{a} {b}");
+            assert_eq!(decided(b, a), order.map(Ordering::reverse), "{b} {a}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Version ranges: OSV schema, section "affected[].ranges[].events". Events are sorted by the
-//! scheme, and checked: what comes out always begins with `Introduced` and alternates.
+//! scheme, and checked: what comes out always begins with `Introduced` and alternates; an end that is
+//! no fix stands twice (see [`Range`]).
 
-use seaworthy_types::Event;
+use seaworthy_types::{Event, Range};
 use seaworthy_version::Scheme;
 use std::cmp::Ordering;
 
@@ -94,19 +95,22 @@ pub(crate) fn read(scheme: Option<&Scheme>, mut raw: Vec<RawEvent>) -> (Vec<Even
 
 /// The upper bound of GitHub's `last_known_affected_version_range`: `< 1.2.3`, `<= 1.2.3`. Other
 /// comparisons say nothing about the end.
-pub(crate) fn last_known(text: &str) -> Option<Event> {
+pub(crate) fn last_known(text: &str) -> Vec<Event> {
     let text = text.trim();
-    let (rest, inclusive) = match text.strip_prefix("<=") {
-        Some(rest) => (rest, true),
-        None => (text.strip_prefix('<')?, false),
+    let (rest, inclusive) = match (text.strip_prefix("<="), text.strip_prefix('<')) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return Vec::new(),
     };
     let version = rest.trim();
-    let plain = !version.is_empty() && !version.contains([' ', ',', '<', '>', '=']);
-    plain.then(|| match inclusive {
-        true => Event::LastAffected(version.to_owned()),
-        // The first version known not to be affected; where a fix was published it is in the events.
-        false => Event::Fixed(version.to_owned()),
-    })
+    if version.is_empty() || version.contains([' ', ',', '<', '>', '=']) {
+        return Vec::new();
+    }
+    match inclusive {
+        true => vec![Event::LastAffected(version.to_owned())],
+        // Nobody called this version a fix: where one was published it is in the events.
+        false => Range::bound(version).into(),
+    }
 }
 
 /// Whether the events say that the version is affected; `None` when the scheme cannot tell.
@@ -205,6 +209,8 @@ fn alternate(scheme: Option<&Scheme>, raw: Vec<RawEvent>, troubles: &mut Vec<Tro
                 if same(scheme, start, &version) {
                     troubles.push(Trouble::Nothing);
                     events.pop();
+                } else if kind == RawKind::Limit {
+                    events.extend(Range::bound(&version));
                 } else {
                     events.push(Event::Fixed(version));
                 }
@@ -247,6 +253,8 @@ mod tests {
             Ok(number(a)?.cmp(&number(b)?))
         },
         is_valid: |text| text.parse::<u64>().is_ok(),
+        decided: seaworthy_version::scheme::undecided,
+        falls_back: seaworthy_version::scheme::never,
     };
 
     fn invalid(text: &str) -> seaworthy_version::Invalid {
@@ -300,7 +308,7 @@ mod tests {
             ("i1 f2 i9 f5 i10", "i1 f2 i10", vec![Inverted]),
             ("l2 i5", "i5", vec![Contradiction]),
             ("f5", "i0 f5", vec![NoStart]),
-            ("i0 m5", "i0 f5", vec![Limit]),
+            ("i0 m5", "i0 f5 f5", vec![Limit]),
             ("i0 m*", "i0", vec![]),
             ("i1 fx", "i1 fx", vec![Unreadable]),
         ] {
@@ -333,10 +341,10 @@ mod tests {
 
     #[test]
     fn last_known_versions() {
-        assert_eq!(last_known("<= 1.2"), Some(Event::LastAffected("1.2".into())));
-        assert_eq!(last_known("< 1.2"), Some(Event::Fixed("1.2".into())));
+        assert_eq!(last_known("<= 1.2"), [Event::LastAffected("1.2".into())]);
+        assert_eq!(last_known("< 1.2"), Range::bound("1.2"));
         for none in ["", "<", "> 1", ">= 1, < 2", "< 1, > 2", "= 1"] {
-            assert_eq!(last_known(none), None, "{none}");
+            assert_eq!(last_known(none), [], "{none}");
         }
     }
 }

@@ -4,12 +4,12 @@
 //! an alias (`1.0 as 2.0`) and a stability flag (`@dev`) do not count. Dates get missing zeros too, other than in Composer. A named branch (`dev-main`)
 //! sorts before every number, so that it is rather taken for old than for new.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, undecided};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of Composer packages.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid, decided: undecided, falls_back };
 
 const NAME: &str = "composer";
 
@@ -38,6 +38,11 @@ fn compare(a: &str, b: &str) -> Result<Ordering, Invalid> {
 
 fn is_valid(text: &str) -> bool {
     parse(text).is_some()
+}
+
+/// A branch with a name (`dev-main`) has no number to be placed by.
+fn falls_back(text: &str) -> bool {
+    parse(text).is_some_and(|version| version.numbers.is_empty())
 }
 
 fn parse(version: &str) -> Option<Version<'_>> {
@@ -176,6 +181,13 @@ mod tests {
         );
         check("composer", "1.2.x-dev < 1.3-dev < 1.3 < 1.x-dev = 1.x.x-dev < 2");
         check("composer", "20100102 < 20100103 < 2010010300.1");
+    }
+
+    #[test]
+    fn named_branches_are_a_guess() {
+        let guess = super::SCHEME.falls_back;
+        assert!(guess("dev-main") && guess("feature-x"));
+        assert!(!guess("1.x-dev") && !guess("v1.0") && !guess("1.0-dev") && !guess(""));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! ASCII in the version, an empty revision and epochs of any size, because a database may hold
 //! what a lax tool wrote there.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never, undecided};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of Debian packages.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid, decided: undecided, falls_back: never };
 
 const NAME: &str = "dpkg";
 

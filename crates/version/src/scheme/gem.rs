@@ -1,12 +1,12 @@
 //! RubyGems' order: `Gem::Version` (docs.ruby-lang.org). Numbers and words alternate with or
 //! without dots, a word makes a pre-release, `-` stands for `.pre.`, missing parts are zero.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never, undecided};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of Ruby gems.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid, decided: undecided, falls_back: never };
 
 const NAME: &str = "gem";
 

@@ -3,12 +3,12 @@
 //! name a pre-release (`alpha`, `rc`, or a tilde) sort before the release, other words after it
 //! (`1.1.1w`). A leading `v` does not count, nor does case.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never, undecided};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of anything else.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid, decided: undecided, falls_back: never };
 
 const NAME: &str = "generic";
 

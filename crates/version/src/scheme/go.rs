@@ -6,13 +6,14 @@
 //! built between releases (`devel go1.27-abcdef`) is a pre-release of the version it names.
 //! `(devel)` is no version.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never};
 use crate::semantic::{self, Semantic};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of Go modules and of Go itself.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme =
+    Scheme { name: NAME, compare, is_valid, decided: semantic::decided, falls_back: never };
 
 const NAME: &str = "go";
 

@@ -5,12 +5,12 @@
 //! Maven's order is not transitive for odd texts: `1-0-alpha` < `1` and `1` < `1-sp`, but `1-sp` <
 //! `1-0-alpha`, because a word sorts before a nested list whatever the list holds.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never, undecided};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of Maven artifacts.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid, decided: undecided, falls_back: never };
 
 const NAME: &str = "maven";
 

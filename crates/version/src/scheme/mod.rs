@@ -41,6 +41,28 @@ pub struct Scheme {
     pub compare: fn(&str, &str) -> Result<Ordering, Invalid>,
     /// Whether the scheme can read the text.
     pub is_valid: fn(&str) -> bool,
+    /// The order of two texts that `compare` refuses, when what can be read of them decides before the
+    /// part that cannot: `1.3.0` is above `1.0.0.beta.3`, whatever the latter means.
+    pub decided: fn(&str, &str) -> Option<Ordering>,
+    /// Whether the scheme reads the text, but only by a fall-back: its place in the order is a guess.
+    pub falls_back: fn(&str) -> bool,
+}
+
+impl Scheme {
+    /// Compares two versions as far as they can be read; `Err` when an unreadable part would decide.
+    pub fn compare_readable(&self, a: &str, b: &str) -> Result<Ordering, Invalid> {
+        (self.compare)(a, b).or_else(|invalid| (self.decided)(a, b).ok_or(invalid))
+    }
+}
+
+/// [`Scheme::decided`] of schemes whose texts are read whole or not at all.
+pub fn undecided(_: &str, _: &str) -> Option<Ordering> {
+    None
+}
+
+/// [`Scheme::falls_back`] of schemes without a fall-back.
+pub fn never(_: &str) -> bool {
+    false
 }
 
 /// A text that is no version of the scheme.

@@ -2,13 +2,14 @@
 //! spaces before the version. Differs from node-semver in reading numbers of any size (node-semver
 //! refuses those above 2^53) and missing numbers (they are zero).
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never};
 use crate::semantic::{self, Semantic};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of npm packages.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme =
+    Scheme { name: NAME, compare, is_valid, decided: semantic::decided, falls_back: never };
 
 const NAME: &str = "npm";
 

@@ -2,13 +2,14 @@
 //! ones are zero) and pre-releases compared without regard to case. Reads numbers of any size,
 //! while NuGet takes an identifier beyond 32 bits for a word.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never};
 use crate::semantic::{self, Semantic};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of NuGet packages.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme =
+    Scheme { name: NAME, compare, is_valid, decided: semantic::decided, falls_back: never };
 
 const NAME: &str = "nuget";
 

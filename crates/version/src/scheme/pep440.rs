@@ -7,12 +7,12 @@
 //! `packaging` 21 and setuptools did: numbers after words, `dev` first, `pre` and `rc` as `c`,
 //! trailing zeros ignored. Numbers are compared by value; `LegacyVersion` did so to 8 digits only.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, undecided};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of Python distributions.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid, decided: undecided, falls_back };
 
 const NAME: &str = "pep440";
 
@@ -50,6 +50,11 @@ fn compare(a: &str, b: &str) -> Result<Ordering, Invalid> {
 
 fn is_valid(text: &str) -> bool {
     parse(text).is_some()
+}
+
+/// A legacy version.
+fn falls_back(text: &str) -> bool {
+    matches!(parse(text), Some(Version::Legacy(_)))
 }
 
 fn parse(version: &str) -> Option<Version<'_>> {
@@ -285,6 +290,13 @@ mod tests {
     fn legacy_versions_sort_first() {
         check("pep440", "0.1-bulbasaur < 0.1-charmander < 0.9-doduo < 0.0.dev0 < 0");
         check("pep440", "foo-dev < foo-a < foo-rc1 = foo-c1 < foo = foo.0 < foo-0 < foo.1 < 0");
+    }
+
+    #[test]
+    fn legacy_versions_are_a_guess() {
+        let guess = super::SCHEME.falls_back;
+        assert!(guess("0.1-bulbasaur") && guess("unknown"));
+        assert!(!guess("1.0.dev0") && !guess("1.0") && !guess(""));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! zero; a missing release sorts before any release, as in `rpmVersionCompare`. Characters other
 //! than ASCII letters, digits, `~` and `^` only separate.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never, undecided};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Versions of RPM packages.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid, decided: undecided, falls_back: never };
 
 const NAME: &str = "rpm";
 

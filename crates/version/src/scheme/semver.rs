@@ -2,13 +2,14 @@
 //! the specification allows: a leading `v`, missing or additional numbers (missing ones are zero),
 //! leading zeros, numbers beyond 64 bits. Build metadata never counts.
 
-use super::{Invalid, Scheme};
+use super::{Invalid, Scheme, never};
 use crate::semantic::{self, Semantic};
 use crate::text;
 use std::cmp::Ordering;
 
 /// Semantic Versioning.
-pub const SCHEME: Scheme = Scheme { name: NAME, compare, is_valid };
+pub const SCHEME: Scheme =
+    Scheme { name: NAME, compare, is_valid, decided: semantic::decided, falls_back: never };
 
 const NAME: &str = "semver";
 

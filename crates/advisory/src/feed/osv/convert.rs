@@ -316,7 +316,7 @@ fn decide(
     severity: &[json::Loose<schema::Score>],
     context: &mut Context<'_>,
 ) {
-    let ends_fixed = |range: &Range| matches!(range.events.last(), Some(Event::Fixed(_)));
+    let ends_fixed = |range: &Range| range.events.len().checked_sub(1).and_then(|at| range.fix(at)).is_some();
     if !affected.ranges.is_empty() && affected.ranges.iter().all(ends_fixed) {
         affected.status = Status::Fixed;
     }
