@@ -1,20 +1,23 @@
-//! The built-in starter set: a few well-known vulnerabilities, for shards without installed data.
+//! The built-in starter set: a few well-known vulnerabilities, for shards without installed data and
+//! beside installed data that are known to be partial.
 //!
-//! Format: `starter/README.md` of this crate. A shard's lines are found by text search and parsed
-//! when it is first asked for. What it does not do: claim to be complete.
+//! Format: `starter/README.md` of this crate. The names and ids that stand in the text are found by
+//! one pass over it; a shard's lines are parsed when one of its packages is first asked for. What it
+//! does not do: claim to be complete; speak where installed data do ([`Starter::beside`]).
 
 use crate::{Lookup, LookupError, Record, Vulnerability};
 use memchr::memmem;
 use seaworthy_types::{
     Advisory, Affected, Completeness, DataSource, Date, Enrichment, Event, Kev, Range, RangeKind, Rating,
-    Severity, Timestamp,
+    Severity, Timestamp, is_cve,
 };
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 const DATA: &str = include_str!("../starter/starter.jsonl");
 const SHARD_KEY: &str = "\"shard\":\"";
+const PACKAGE_KEY: &str = ",\"package\":\"";
 
 /// What a data source says of itself when only the starter set speaks.
 pub const STARTER_REMARK: &str =
@@ -24,6 +27,8 @@ pub const STARTER_REMARK: &str =
 #[derive(Default)]
 pub struct Starter {
     shards: Mutex<BTreeMap<String, Arc<Shard>>>,
+    names: OnceLock<HashMap<&'static str, HashSet<&'static str>>>,
+    lines: OnceLock<HashMap<&'static str, &'static str>>,
 }
 
 type Shard = BTreeMap<String, Vec<Record>>;
@@ -91,6 +96,56 @@ impl Starter {
         let head: Head = serde_json::from_str(DATA.lines().next()?).ok()?;
         (head.starter == 1).then(|| Timestamp(i64::from(head.as_of.0) * 86_400))
     }
+    /// Whether the set speaks of a package; nothing is parsed for this.
+    pub fn knows(&self, shard: &str, package: &str) -> bool {
+        let names = self.names.get_or_init(|| {
+            let mut names: HashMap<&str, HashSet<&str>> = HashMap::new();
+            for at in memmem::find_iter(DATA.as_bytes(), SHARD_KEY) {
+                let rest = DATA.get(at + SHARD_KEY.len()..).unwrap_or_default();
+                let Some((shard, rest)) = rest.split_once('"') else { continue };
+                let package = rest.strip_prefix(PACKAGE_KEY);
+                let Some((package, _)) = package.and_then(|rest| rest.split_once('"')) else { continue };
+                names.entry(shard).or_default().insert(package);
+            }
+            names
+        });
+        names.get(shard).is_some_and(|names| names.contains(package))
+    }
+    /// What the set adds to data that are known to be partial: records on vulnerabilities of which
+    /// `said`, all that the data say of the package, does not speak. Whatever the data say stands.
+    pub fn beside(
+        &self,
+        shard: &str,
+        package: &str,
+        heard: &[Record],
+        wanted: &mut dyn FnMut(&Affected) -> bool,
+        said: impl FnOnce() -> Result<Vec<Record>, LookupError>,
+    ) -> Result<Vec<Record>, LookupError> {
+        if !self.knows(shard, package) {
+            return Ok(Vec::new());
+        }
+        let mut more = self.records_where(shard, package, wanted)?;
+        more.retain(|record| !speaks_of(heard, record));
+        if !more.is_empty() {
+            let said = said()?;
+            more.retain(|record| !speaks_of(&said, record));
+        }
+        Ok(more)
+    }
+    /// The line that names this id, if one does.
+    fn line(&self, id: &str) -> Option<&'static str> {
+        let lines = self.lines.get_or_init(|| {
+            let mut lines = HashMap::new();
+            for line in DATA.lines().skip(1) {
+                let ids = line.split("\"summary\"").next().unwrap_or_default();
+                for id in ids.split('"').filter(|id| id.contains('-')) {
+                    lines.entry(id).or_insert(line);
+                }
+            }
+            lines
+        });
+        lines.get(id).copied()
+    }
     fn shard(&self, name: &str) -> Result<Arc<Shard>, LookupError> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shard) = shards.get(name) {
@@ -125,12 +180,15 @@ impl Lookup for Starter {
         package: &str,
         wanted: &mut dyn FnMut(&Affected) -> bool,
     ) -> Result<Vec<Record>, LookupError> {
+        if !self.knows(shard, package) {
+            return Ok(Vec::new());
+        }
         let shard = self.shard(shard)?;
         let records = shard.get(package).map(Vec::as_slice).unwrap_or_default();
         Ok(records.iter().filter(|record| wanted(&record.affected)).cloned().collect())
     }
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {
-        let Some(line) = lines_with(&format!("\"{id}\"")).next() else { return Ok(Enrichment::default()) };
+        let Some(line) = self.line(id) else { return Ok(Enrichment::default()) };
         let line = parse(line)?;
         if line.id != id && !line.aliases.iter().any(|alias| alias == id) {
             return Ok(Enrichment::default());
@@ -149,6 +207,22 @@ impl Lookup for Starter {
         let ends = |package: &&String| package.rsplit([':', '/']).next() == Some(name);
         Ok(shard.keys().filter(ends).cloned().collect())
     }
+}
+
+/// Whether one of these records, unless it was taken back, speaks of the vulnerability of the other.
+fn speaks_of(said: &[Record], other: &Record) -> bool {
+    let standing = said.iter().filter(|record| record.advisory.withdrawn.is_none());
+    let mut vulnerabilities = standing.flat_map(|record| &record.vulnerabilities);
+    vulnerabilities.any(|one| other.vulnerabilities.iter().any(|other| same(one, other)))
+}
+
+/// Two CVE ids are two vulnerabilities, whatever aliases they share.
+fn same(one: &Vulnerability, other: &Vulnerability) -> bool {
+    if is_cve(&one.id) && is_cve(&other.id) {
+        return one.id == other.id;
+    }
+    let mut ids = std::iter::once(&one.id).chain(&one.aliases);
+    ids.any(|id| *id == other.id || other.aliases.contains(id))
 }
 
 /// Lines of the data (the head left out) that hold this text.
@@ -228,7 +302,7 @@ fn events(range: &str) -> Vec<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use seaworthy_types::{distribution, ecosystem, is_bulletin, is_cve};
+    use seaworthy_types::{distribution, ecosystem, is_bulletin};
     use std::cmp::Ordering;
     use std::time::Instant;
 
@@ -324,6 +398,34 @@ mod tests {
         assert_eq!(starter.source("no-such-shard"), None);
         assert!(starter.records("npm", "no-such-package").expect("records").is_empty());
         assert_eq!(starter.enrichment("CVE-1").expect("enrichment"), Enrichment::default());
+    }
+
+    #[test]
+    fn names_and_ids_are_found_without_parsing() {
+        let starter = Starter::new();
+        for line in lines() {
+            for affected in &line.affected {
+                assert!(
+                    starter.knows(&affected.shard, &affected.package),
+                    "{} {}",
+                    line.id,
+                    affected.package
+                );
+                assert!(!starter.knows(&affected.shard, "no-such-package"));
+            }
+            for id in line.aliases.iter().chain([&line.id]) {
+                let found = starter.line(id).and_then(|line| parse(line).ok());
+                assert_eq!(found.map(|line| line.id).as_ref(), Some(&line.id), "{id}");
+            }
+        }
+        assert!(!starter.knows("no-such-shard", "log4j-core") && starter.line("package").is_none());
+        // A name that is not in the set costs no parsing, and what the data say is not asked for.
+        let said = || -> Result<Vec<Record>, LookupError> { panic!("asked") };
+        let more = starter.beside("maven", "g:no-such-package", &[], &mut |_| true, said);
+        assert_eq!(more, Ok(Vec::new()));
+        let none = starter.beside("maven", "org.springframework:spring-beans", &[], &mut |_| false, said);
+        assert_eq!(none, Ok(Vec::new()));
+        assert_eq!(starter.shards.lock().expect("no panic").keys().collect::<Vec<_>>(), ["maven"]);
     }
 
     #[test]

@@ -185,10 +185,13 @@ fn newer_words_replace_older_ones_and_other_packages_stay() {
 fn one_dead_feed_does_not_block_the_others() {
     let at = place(&[("npm.lines", NPM), ("PyPI.lines", "broken\n")]);
     std::fs::write(at.feeds.join("packed.lines.gz"), [0x1f, 0x8b, 8, 0, 1, 2]).expect("written");
+    std::fs::write(at.feeds.join("other.lines.bz2"), b"BZh91AY&SY").expect("written");
     let outcome = import(&at.feeds, &at.database).expect("imported");
     let gaps: Vec<&str> =
         outcome.notes.iter().filter(|n| n.grade == Grade::Gap).map(|n| n.subject.as_str()).collect();
     assert!(gaps.contains(&"PyPI.lines") && gaps.contains(&"packed.lines.gz"), "{:?}", outcome.notes);
+    let packed = outcome.notes.iter().find(|note| note.subject == "other.lines.bz2").expect("told");
+    assert!(packed.grade == Grade::Gap && packed.detail.contains("bunzip2"), "{packed:?}");
     let database = Database::open(&at.database).expect("opened").value;
     assert_eq!(database.source("npm").expect("known").completeness, Completeness::Complete);
     let pypi = database.source("pypi").expect("known");
@@ -347,4 +350,80 @@ fn a_builder_that_dies_leaves_the_old_data() {
     assert!(run_child(&at, "").success());
     let database = Database::open(&at.database).expect("opened").value;
     assert_eq!(fixed(&database.records("npm", "package-19999").expect("sound")), ["19999.0"]);
+}
+
+const LOG4J: &str = "org.apache.logging.log4j:log4j-core";
+
+/// Main ids of what is said of log4j-core 2.14.1 by the starter set's or the test's words, with sources.
+fn said(database: &Database, package: &str) -> Vec<String> {
+    let records = database.records("maven", package).expect("sound");
+    let mut said: Vec<String> = records
+        .iter()
+        .flat_map(|r| r.vulnerabilities.iter().map(|v| format!("{} {}", v.id, r.advisory.source)))
+        .collect();
+    said.sort();
+    said
+}
+
+#[test]
+fn the_starter_set_speaks_beside_partial_shards_only() {
+    // Log4Shell by its alias, in data where other ecosystems' strays make the shard partial.
+    let stray = format!("GHSA-jfh8-c2jp-5v3q|||12|maven|{LOG4J}|2.0\n");
+    let other = "GHSA-9|CVE-2021-44228||12|maven|g:other|2.0\n";
+    let at = place(&[("npm.lines", &format!("GHSA-8|||1|npm|a|1\n{stray}"))]);
+    import(&at.feeds, &at.database).expect("imported");
+    let database = Database::open(&at.database).expect("opened").value;
+    assert_eq!(database.source("maven").expect("known").completeness, Completeness::Partial);
+    let partial = said(&database, LOG4J);
+    assert!(partial.contains(&"GHSA-jfh8-c2jp-5v3q test".into()), "{partial:?}");
+    assert!(partial.contains(&"CVE-2021-45046 starter".into()), "{partial:?}");
+    assert!(
+        !partial.contains(&"CVE-2021-44228 starter".into()),
+        "the installed word alone counts: {partial:?}"
+    );
+    assert!(
+        said(&database, "org.springframework:spring-beans").iter().all(|line| line.ends_with(" starter"))
+    );
+    assert!(!said(&database, "org.springframework:spring-beans").is_empty());
+    assert_eq!(
+        database.names_ending("maven", "spring-beans").expect("sound"),
+        ["org.springframework:spring-beans"]
+    );
+
+    // The same vulnerability in another package says nothing of this one.
+    let at = place(&[("npm.lines", other)]);
+    import(&at.feeds, &at.database).expect("imported");
+    let database = Database::open(&at.database).expect("opened").value;
+    assert!(said(&database, LOG4J).contains(&"CVE-2021-44228 starter".into()));
+
+    // What the data say is fixed is not contradicted although no record is wanted.
+    let fixed = format!("GHSA-9|CVE-2021-44228||12|maven|{LOG4J}|0.1\n");
+    let at = place(&[("npm.lines", &fixed)]);
+    import(&at.feeds, &at.database).expect("imported");
+    let database = Database::open(&at.database).expect("opened").value;
+    let starter = |affected: &Affected| affected.ranges.len() > 1;
+    let records = database.records_where("maven", LOG4J, &mut |affected| starter(affected)).expect("sound");
+    assert!(!records.is_empty() && records.iter().all(|record| record.advisory.id != "CVE-2021-44228"));
+
+    // Complete data get nothing added.
+    let at = place(&[("Maven.lines", other)]);
+    import(&at.feeds, &at.database).expect("imported");
+    let database = Database::open(&at.database).expect("opened").value;
+    assert_eq!(database.source("maven").expect("known").completeness, Completeness::Complete);
+    assert_eq!(said(&database, LOG4J), [""; 0]);
+    assert_eq!(database.names_ending("maven", "spring-beans").expect("sound"), [""; 0]);
+}
+
+#[test]
+fn the_starter_set_knows_exploited_ones_that_a_partial_catalogue_lacks() {
+    let kev = "kev|CVE-2014-0160|2001-01-01\n";
+    let partial = r#"{"seaworthy_manifest":1,"entries":[{"shards":["kev"],"completeness":"partial"}]}"#;
+    for (manifest, added) in [(partial, true), (r#"{"seaworthy_manifest":1}"#, false)] {
+        let at = place(&[("npm.lines", NPM), ("kev.lines", kev), ("seaworthy-manifest.json", manifest)]);
+        import(&at.feeds, &at.database).expect("imported");
+        let database = Database::open(&at.database).expect("opened").value;
+        let day = |id: &str| database.enrichment(id).expect("sound").kev.map(|kev| kev.added.to_string());
+        assert_eq!(day("CVE-2014-0160").as_deref(), Some("2001-01-01"), "the catalogue's word stands");
+        assert_eq!(day("CVE-2021-44228").as_deref(), added.then_some("2021-12-10"));
+    }
 }

@@ -227,7 +227,10 @@ fn check_ranges(advisory: &Advisory) {
         assert!(said || affected.status == Status::NotAffected, "{}", advisory.id);
         for range in &affected.ranges {
             let starts = |event: &Event| matches!(event, Event::Introduced(_));
-            assert!(range.events.iter().enumerate().all(|(at, event)| starts(event) == (at % 2 == 0)));
+            // A bound that is no fix stands twice.
+            let mut events = range.events.clone();
+            events.dedup();
+            assert!(events.iter().enumerate().all(|(at, event)| starts(event) == (at % 2 == 0)));
             assert!(range.events.iter().all(|event| {
                 let (Event::Introduced(v) | Event::Fixed(v) | Event::LastAffected(v)) = event;
                 !(v.len() == 40 && v.bytes().all(|b| b.is_ascii_hexdigit()))

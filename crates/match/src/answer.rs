@@ -58,7 +58,7 @@ pub(crate) fn answers(data: &dyn Lookup, asked: &[(&Judged<'_>, &Question<'_>)])
 /// Judges what data say by the package's part of each record, and reads whole only what matters.
 fn answer(data: &dyn Lookup, judged: &Judged<'_>, question: &Question<'_>) -> Answer {
     let scheme = seaworthy_version::by_name(judged.scheme);
-    let (mut no_scheme, mut version_unknown, mut judgements) = (false, false, Vec::new());
+    let (mut no_scheme, mut version_unknown) = (false, false);
     let mut wanted = |affected: &Affected| {
         if !conditions::hold(&affected.conditions, question.package) {
             return false;
@@ -71,15 +71,13 @@ fn answer(data: &dyn Lookup, judged: &Judged<'_>, question: &Question<'_>) -> An
             version_unknown = true;
             return false;
         }
-        match judge(affected, &question.version, scheme) {
-            Judgement::Unaffected => false,
-            judgement => {
-                judgements.push(judgement);
-                true
-            }
-        }
+        judge(affected, &question.version, scheme) != Judgement::Unaffected
     };
     let records = data.records_where(&judged.shard, &question.name, &mut wanted);
-    let heard = records.map(|records| records.into_iter().zip(judgements).collect());
+    let with_judgement = |record: Record| {
+        let judgement = judge(&record.affected, &question.version, scheme?);
+        Some((record, judgement))
+    };
+    let heard = records.map(|records| records.into_iter().filter_map(with_judgement).collect());
     Answer { heard, no_scheme, version_unknown }
 }

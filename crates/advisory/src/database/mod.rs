@@ -49,7 +49,7 @@ use crate::build::join;
 use crate::{Error, Lookup, LookupError, Record, Starter};
 use container::{Container, Kind, hex, sha256_of};
 use index::{FILE_KIND_EPSS, FILE_KIND_PACKAGES, FILE_KIND_VULNERABILITIES};
-use seaworthy_types::{Affected, DataSource, DataStatus, Enrichment, Note, Outcome, Timestamp};
+use seaworthy_types::{Affected, Completeness, DataSource, DataStatus, Enrichment, Note, Outcome, Timestamp};
 use sha2::{Digest as _, Sha256};
 use shard::{Shard, lookup_error};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// An opened database: installed shards, and the starter set for all others.
+///
+/// Beside a shard that is known to be partial the starter set speaks too, but only of vulnerabilities
+/// that the shard says nothing about; to a complete one it adds nothing.
 pub struct Database {
     folder: PathBuf,
     built: Option<Timestamp>,
@@ -75,6 +78,12 @@ enum Opened {
     Epss(Container),
     /// An entry of the index that has no file.
     Nothing,
+}
+
+impl Entry {
+    fn is_partial(&self) -> bool {
+        self.facts.completeness == Completeness::Partial
+    }
 }
 
 impl Database {
@@ -199,11 +208,17 @@ impl Lookup for Database {
         package: &str,
         wanted: &mut dyn FnMut(&Affected) -> bool,
     ) -> Result<Vec<Record>, LookupError> {
-        match self.entry(shard)? {
-            Some(Opened::Shard(shard, Kind::Packages)) => shard.records(package, wanted),
-            Some(_) => Ok(Vec::new()),
-            None => self.starter.records_where(shard, package, wanted),
+        let Some(entry) = self.shards.get(shard) else {
+            return self.starter.records_where(shard, package, wanted);
+        };
+        let Opened::Shard(installed, Kind::Packages) = self.opened(entry)? else { return Ok(Vec::new()) };
+        let mut records = installed.records(package, wanted)?;
+        if entry.is_partial() {
+            let said = || installed.records(package, &mut |_| true);
+            let more = self.starter.beside(shard, package, &records, wanted, said)?;
+            records.extend(more);
         }
+        Ok(records)
     }
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {
         let mut found = match self.entry(crate::build::SHARD_VULNERABILITIES)? {
@@ -214,16 +229,26 @@ impl Lookup for Database {
             found.epss =
                 epss::find(container, id).map_err(|what| damaged(crate::build::SHARD_EPSS, &what))?;
         }
-        if !self.shards.contains_key(crate::build::SHARD_KEV) {
-            join(&mut found, self.starter.enrichment(id)?);
+        let kev = self.shards.get(crate::build::SHARD_KEV);
+        if kev.is_none_or(|entry| entry.is_partial() && found.kev.is_none()) {
+            let starter = self.starter.enrichment(id)?;
+            match kev {
+                None => join(&mut found, starter),
+                // Of what is installed the catalogue alone is partial.
+                Some(_) => found.kev = starter.kev,
+            }
         }
         Ok(found)
     }
     fn names_ending(&self, shard: &str, name: &str) -> Result<Vec<String>, LookupError> {
-        match self.entry(shard)? {
-            Some(Opened::Shard(shard, Kind::Packages)) => shard.names_ending(name),
-            Some(_) => Ok(Vec::new()),
-            None => self.starter.names_ending(shard, name),
+        let Some(entry) = self.shards.get(shard) else { return self.starter.names_ending(shard, name) };
+        let Opened::Shard(installed, Kind::Packages) = self.opened(entry)? else { return Ok(Vec::new()) };
+        let mut names = installed.names_ending(name)?;
+        if entry.is_partial() {
+            names.extend(self.starter.names_ending(shard, name)?);
+            names.sort();
+            names.dedup();
         }
+        Ok(names)
     }
 }

@@ -1,8 +1,9 @@
 //! Files of a mirror: a folder, single files, or a zip or tar archive of a mirror, each opened as bytes
-//! that can be searched and are out of gzip.
+//! that can be searched and are out of gzip or zstd.
 //!
 //! Tar: POSIX.1-1988 ustar with GNU and pax long names (only `path` and `size` are read), not
-//! compressed. What it does not do: xz and bzip2; know what the files mean.
+//! compressed. xz and bzip2 are recognised and refused with what to do. What it does not do: know what
+//! the files mean.
 
 use crate::feed::ReadSeek;
 use std::fs::File;
@@ -16,6 +17,10 @@ const MEMORY_BYTES_MAX: u64 = 16 << 20;
 const FILES_MAX: usize = 2_000_000;
 const DEPTH_MAX: usize = 16;
 const TAR_NAME_MAX: u64 = 64 << 10;
+/// Largest window of a zstd frame, as a power of two.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// Suffixes of compressed files: a feed may name its files with or without.
+pub const COMPRESSED_SUFFIXES: [&str; 4] = [".gz", ".zst", ".xz", ".bz2"];
 
 /// One file of a mirror.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,9 +59,45 @@ pub fn list(root: &Path, is_feed: impl Fn(&str) -> bool) -> io::Result<Vec<Mirro
         zip_members(root, &mut files)?;
     } else if head.get(257..262) == Some(b"ustar") {
         tar_members(root, &mut files)?;
+    } else if let Some(compression) = Compression::of(head) {
+        return Err(compression.refused(root));
     }
     files.sort();
     Ok(files)
+}
+
+/// How a file is compressed, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    Gzip,
+    Zstd,
+    Xz,
+    Bzip2,
+}
+
+impl Compression {
+    fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Self::Bzip2),
+            _ => None,
+        }
+    }
+    /// What to say and to do about a file that is not read in this form.
+    fn refused(self, path: &Path) -> io::Error {
+        let (name, command) = match self {
+            Self::Gzip => ("gzip", "gunzip"),
+            Self::Zstd => ("zstd", "unzstd"),
+            Self::Xz => ("xz", "unxz"),
+            Self::Bzip2 => ("bzip2", "bunzip2"),
+        };
+        let path = path.display();
+        io::Error::other(format!(
+            "it is compressed with {name}, which is not read here: unpack it first, `{command} --keep {path}`"
+        ))
+    }
 }
 
 fn walk(folder: &Path, below: String, files: &mut Vec<MirrorFile>, depth: usize) -> io::Result<()> {
@@ -183,7 +224,7 @@ pub struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// The file's bytes, out of gzip.
+    /// The file's bytes, out of gzip or zstd.
     pub fn open(&self, file: &MirrorFile) -> io::Result<Box<dyn ReadSeek>> {
         let mut input: Box<dyn ReadSeek> = match &file.place {
             Place::File(path) => Box::new(BufReader::with_capacity(1 << 16, File::open(path)?)),
@@ -202,11 +243,15 @@ impl Opener<'_> {
         let mut head = [0; 6];
         let count = read_up_to(&mut input, &mut head)?;
         input.seek(SeekFrom::Start(0))?;
-        match head.get(..count).unwrap_or_default() {
-            [0x1f, 0x8b, ..] => self.spool(flate2::read::MultiGzDecoder::new(input)),
-            [0xfd, b'7', b'z', b'X', b'Z', 0] => Err(unsupported("xz")),
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err(unsupported("bzip2")),
-            _ => Ok(input),
+        match Compression::of(head.get(..count).unwrap_or_default()) {
+            None => Ok(input),
+            Some(Compression::Gzip) => self.spool(flate2::read::MultiGzDecoder::new(input)),
+            Some(Compression::Zstd) => {
+                let mut decoder = zstd::Decoder::new(input)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+                self.spool(decoder)
+            }
+            Some(other) => Err(other.refused(Path::new(&file.path))),
         }
     }
     fn spool(&self, input: impl Read) -> io::Result<Box<dyn ReadSeek>> {
@@ -229,10 +274,6 @@ impl Opener<'_> {
         file.seek(SeekFrom::Start(0))?;
         Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
     }
-}
-
-fn unsupported(what: &str) -> io::Error {
-    io::Error::other(format!("{what} compression is not read; unpack the file first"))
 }
 
 fn read_up_to(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -293,6 +334,34 @@ mod tests {
         hostile[124..136].copy_from_slice(&[0xff; 12]);
         std::fs::write(&path, &hostile).expect("written");
         assert!(list(&path, |_| false).is_err());
+    }
+
+    #[test]
+    fn compressions_are_read_or_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().expect("folder");
+        let opener = Opener { folder: folder.path() };
+        let zstd = zstd::encode_all(b"content".as_slice(), 1).expect("memory");
+        let cases: [(&str, &[u8], Result<&str, &str>); 4] = [
+            ("a.json.zst", &zstd, Ok("content")),
+            ("a.json.zst", &zstd[..6], Err("")),
+            ("a.json.xz", b"\xfd7zXZ\0\0\x04", Err("`unxz --keep a.json.xz`")),
+            ("a.json.bz2", b"BZh91AY&SY", Err("`bunzip2 --keep a.json.bz2`")),
+        ];
+        for (path, bytes, expected) in cases {
+            let place = folder.path().join("file");
+            std::fs::write(&place, bytes).expect("written");
+            let file = MirrorFile { path: path.into(), place: Place::File(place.clone()) };
+            let mut text = String::new();
+            let found = opener.open(&file).and_then(|mut input| input.read_to_string(&mut text));
+            match (found, expected) {
+                (Ok(_), Ok(wanted)) => assert_eq!(text, wanted),
+                (Err(error), Err(wanted)) => assert!(error.to_string().contains(wanted), "{error}"),
+                (found, expected) => panic!("{path}: {found:?}, not {expected:?}"),
+            }
+            // The same as an archive of a mirror.
+            let error = list(&place, |_| false).expect_err("refused").to_string();
+            assert!(error.contains("--keep"), "{error}");
+        }
     }
 
     #[test]

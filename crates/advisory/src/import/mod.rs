@@ -150,7 +150,7 @@ impl Import<'_> {
     }
     /// The feed a path belongs to; a feed may name it with or without the suffix of compression.
     fn claim(&self, path: &str) -> Option<(&'static dyn Feed, String)> {
-        let bare = path.strip_suffix(".gz").or_else(|| path.strip_suffix(".xz"));
+        let bare = files::COMPRESSED_SUFFIXES.iter().find_map(|suffix| path.strip_suffix(suffix));
         let find = |path: &str| self.feeds.iter().find_map(|feed| Some((*feed, feed.claims(path)?)));
         find(path).or_else(|| find(bare?))
     }
