@@ -7,10 +7,12 @@ pub mod import;
 pub mod install;
 mod intake;
 mod lookup;
+mod loss;
 mod starter;
 
 pub use database::Database;
 pub use lookup::{Lookup, LookupError, Record, Vulnerability};
+pub use loss::{Loss, LostOf};
 pub use starter::{STARTER_REMARK, Starter};
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! How matching asks for data: implemented by the installed database, by the starter set and by
 //! tests.
 
+use crate::Loss;
 use seaworthy_types::{Advisory, Affected, DataSource, Enrichment};
 
 /// One advisory's word on one package.
@@ -61,6 +62,11 @@ pub trait Lookup: Sync {
     /// All records on a package of a shard.
     fn records(&self, shard: &str, package: &str) -> Result<Vec<Record>, LookupError> {
         self.records_where(shard, package, &mut |_| true)
+    }
+    /// What import lost of a shard.
+    fn lost(&self, shard: &str) -> &[Loss] {
+        let _ = shard;
+        &[]
     }
     /// What is known of a vulnerability besides packages; empty when nothing is.
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError>;

@@ -2,7 +2,7 @@
 
 use crate::Options;
 use crate::subject::Judged;
-use seaworthy_advisory::{Lookup, LookupError, Record};
+use seaworthy_advisory::{Lookup, LookupError, Loss, Record};
 use seaworthy_types::{Completeness, DataSource, Inventory, Note, distribution, ecosystem};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,8 @@ pub(crate) struct Coverage<'a> {
     versions: BTreeMap<(String, String), String>,
     unknown_versions: BTreeSet<String>,
     errors: BTreeMap<String, String>,
+    /// Names that shards were asked for of which import lost something.
+    asked: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl<'a> Coverage<'a> {
@@ -35,6 +37,7 @@ impl<'a> Coverage<'a> {
             versions: BTreeMap::new(),
             unknown_versions: BTreeSet::new(),
             errors: BTreeMap::new(),
+            asked: BTreeMap::new(),
         }
     }
 
@@ -55,6 +58,10 @@ impl<'a> Coverage<'a> {
         let source = self.sources.entry(judged.shard.clone()).or_insert_with(|| data.source(&judged.shard));
         if source.is_none() {
             self.without_data.entry(judged.shard.clone()).or_default().push(judged.subject.name.clone());
+        }
+        if source.is_some() && !data.lost(&judged.shard).is_empty() {
+            let names = judged.questions.iter().map(|question| question.name.clone());
+            self.asked.entry(judged.shard.clone()).or_default().extend(names);
         }
         source.is_some()
     }
@@ -82,6 +89,9 @@ impl<'a> Coverage<'a> {
     pub(crate) fn finish(self) -> (Vec<String>, Vec<Note>) {
         let mut notes = self.distribution_notes();
         notes.extend(self.source_notes());
+        for (shard, names) in &self.asked {
+            notes.extend(self.data.lost(shard).iter().filter_map(|loss| lost(shard, loss, names)));
+        }
         for (shard, names) in &self.without_data {
             notes.push(without_data(shard, names, self.inventory));
         }
@@ -189,6 +199,38 @@ impl<'a> Coverage<'a> {
         }
         notes
     }
+}
+
+/// What import lost of a shard, when it concerns this scan: statements on packages it holds, or on
+/// nobody knows which. The rest is told by `seaworthy db status`.
+fn lost(shard: &str, loss: &Loss, names: &BTreeSet<String>) -> Option<Note> {
+    const UNIT: &str = "import";
+    if loss.packages.is_empty() && loss.unnamed == 0 {
+        return Some(Note::info(&loss.code, UNIT, shard, loss.detail.clone()));
+    }
+    let held: Vec<_> = loss.packages.iter().filter(|(name, _)| names.contains(*name)).collect();
+    let mut records: Vec<String> = held.iter().map(|(_, of)| of.record.clone()).collect();
+    let mut parts = Vec::new();
+    if !held.is_empty() {
+        let count = held.iter().map(|(_, of)| of.count).fold(0, u64::saturating_add);
+        let held: Vec<String> = held.iter().map(|(name, _)| (*name).clone()).collect();
+        parts.push(format!("{} on {}", counted(count as usize, "statement"), listed(&held)));
+    }
+    if loss.unnamed > 0 {
+        let what = counted(loss.unnamed as usize, "statement");
+        parts.push(format!("{what} on packages that are not known"));
+        records.extend(loss.examples.iter().cloned());
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    let detail = format!(
+        "{} could not be used when the data were imported, and nobody judged by them ({}): {}",
+        parts.join(" and "),
+        listed(&records),
+        loss.detail
+    );
+    Some(Note::gap(&loss.code, UNIT, shard, detail))
 }
 
 fn without_data(shard: &str, names: &[String], inventory: &Inventory) -> Note {

@@ -8,7 +8,9 @@
 use seaworthy_advisory::import::{Import, Others};
 use seaworthy_advisory::{Database, feed};
 use seaworthy_match::{Matches, Options, match_inventory};
-use seaworthy_types::{Date, Inventory, OsRelease, Outcome, Package, SourcePackage, Timestamp};
+use seaworthy_types::{
+    Date, Grade, Inventory, Note, OsRelease, Outcome, Package, SourcePackage, Status, Timestamp,
+};
 use std::path::Path;
 
 const NOW: Timestamp = Timestamp(1_795_500_000);
@@ -152,4 +154,42 @@ fn an_end_before_its_start_is_refused_and_other_ranges_stay() {
         ["3.9", "3.11", "4.0.0"].map(|version| package("maven", "org.apache.poi:poi-ooxml", version));
     let outcome = matched(&[("osv/Maven/1.json", &record)], packages.into());
     assert_eq!(found(&outcome), ["CVE-2014-3529 org.apache.poi:poi-ooxml 3.9"]);
+    // Who holds the package learns that a statement was lost; who does not is not bothered.
+    let gaps = |outcome: &Outcome<Matches>| -> Vec<Note> {
+        outcome.notes.iter().filter(|note| note.unit == "import").cloned().collect()
+    };
+    let told = gaps(&outcome);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (told[0].grade, told[0].code.as_str(), told[0].subject.as_str()),
+        (Grade::Gap, "range-refused", "maven")
+    );
+    let detail = &told[0].detail;
+    assert!(
+        detail.starts_with("1 statement on org.apache.poi:poi-ooxml") && detail.contains("CVE-2014-3529")
+    );
+    let other = matched(&[("osv/Maven/1.json", &record)], vec![package("maven", "g:other", "1.0")]);
+    assert_eq!(gaps(&other), []);
+    // Nobody knows what a broken record spoke of: a gap for all.
+    let files = [("osv/Maven/1.json", record.as_str()), ("osv/Maven/2.json", "{\"id\":")];
+    let told = gaps(&matched(&files, vec![package("maven", "g:other", "1.0")]));
+    assert_eq!((told.len(), told[0].code.as_str()), (1, "broken-record"), "{told:?}");
+    assert!(told[0].detail.starts_with("1 statement on packages that are not known"), "{told:?}");
+    let npm = osv("CVE-2026-0009", "npm", "left", &events("SEMVER", r#"{"introduced":"0"}"#), "");
+    let files = [("osv/npm/1.json", npm.as_str()), ("osv/Maven/2.json", "{\"id\":")];
+    assert_eq!(gaps(&matched(&files, vec![package("npm", "left", "1.0.0")])), []);
+}
+
+#[test]
+fn a_last_known_version_is_a_bound_and_no_fix() {
+    let record = osv("CVE-2026-0004", "npm", "left", &events("SEMVER", r#"{"introduced":"0"}"#), "");
+    let extra = r#""database_specific":{"last_known_affected_version_range":"< 2.0.0"},"ranges""#;
+    let record = record.replacen("\"ranges\"", extra, 1);
+    let packages = ["1.0.0", "2.0.0"].map(|version| package("npm", "left", version));
+    let outcome = matched(&[("osv/npm/1.json", &record)], packages.into());
+    assert_eq!(found(&outcome), ["CVE-2026-0004 left 1.0.0"]);
+    let finding = &outcome.value.findings[0];
+    assert_eq!((finding.fixed_version.as_deref(), finding.status), (None, Status::Affected));
+    assert_eq!(finding.reasons[0].fixed_versions, [""; 0]);
+    assert_eq!(finding.reasons[0].comparison.range, "< 2.0.0");
 }

@@ -9,12 +9,14 @@ mod intern;
 mod spill;
 mod write;
 
+use crate::Loss;
 use crate::database::container::sha256_of;
 use crate::database::index::{
     FILE_KIND_EPSS, FILE_KIND_PACKAGES, FILE_KIND_STATUS, FILE_KIND_VULNERABILITIES,
 };
 use crate::database::{IndexShard, epss, stored};
 use crate::feed::Sink;
+use crate::loss::Losses;
 use alias::Graph;
 use intern::Interner;
 use rayon::prelude::*;
@@ -59,6 +61,8 @@ pub struct Builder {
     records: u64,
     notes: Vec<Note>,
     notes_lost: u64,
+    /// What was lost, with the number of the file it was lost in.
+    losses: BTreeMap<u32, Losses>,
     failure: Option<io::Error>,
 }
 
@@ -71,6 +75,8 @@ pub struct Built {
     pub files: BTreeMap<String, BTreeSet<u32>>,
     /// Remarks of feeds and of the builder.
     pub notes: Vec<Note>,
+    /// What was lost: number of the file, shard (empty: those that the file is the home of), what.
+    pub losses: Vec<(u32, String, Loss)>,
 }
 
 impl Builder {
@@ -90,6 +96,7 @@ impl Builder {
             records: 0,
             notes: Vec::new(),
             notes_lost: 0,
+            losses: BTreeMap::new(),
             failure: None,
         }
     }
@@ -117,20 +124,23 @@ impl Builder {
         let resolved = self.graph.resolve();
         let mut files: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
         let folder = &self.folder;
-        let made: Vec<(IndexShard, BTreeSet<u32>, Vec<Note>)> = self
+        let made: Vec<(IndexShard, BTreeSet<u32>, Vec<String>)> = self
             .shards
             .into_par_iter()
             .map(|(shard, spill)| write_packages(folder, &shard, spill, &resolved))
             .collect::<io::Result<_>>()?;
         let mut shards = Vec::new();
-        for (shard, from, notes) in made {
+        for (shard, from, lost) in made {
+            self.notes.extend(too_large(&shard.shard, &lost, self.losses.entry(self.file).or_default()));
             files.insert(shard.shard.clone(), from);
             shards.push(shard);
-            self.notes.extend(notes);
         }
         drop(resolved);
         let from = self.vulnerabilities.files.clone();
-        for shard in write_vulnerabilities(folder, self.vulnerabilities, self.now, &mut self.notes)? {
+        let losses = self.losses.entry(self.file).or_default();
+        let written =
+            write_vulnerabilities(folder, self.vulnerabilities, self.now, (&mut self.notes, losses))?;
+        for shard in written {
             files.insert(shard.shard.clone(), from.clone());
             shards.push(shard);
         }
@@ -139,12 +149,30 @@ impl Builder {
             shards.push(write_epss(folder, self.epss)?);
         }
         shards.sort_by(|one, other| one.shard.cmp(&other.shard));
-        Ok(Built { shards, files, notes: self.notes })
+        let losses = self
+            .losses
+            .into_iter()
+            .flat_map(|(file, losses)| losses.take().map(move |(shard, loss)| (file, shard, loss)));
+        Ok(Built { shards, files, notes: self.notes, losses: losses.collect() })
     }
 
     fn refuse(&mut self, id: &str, why: &str) {
+        self.refuse_on(("", ""), id, why);
+    }
+    /// Refuses what a record says of a shard's package.
+    fn refuse_on(&mut self, place: (&str, &str), id: &str, why: &str) {
         let id: String = id.chars().take(80).collect();
+        let losses = self.losses.entry(self.file).or_default();
+        losses.add(place, "record-refused", &id, || why.to_owned());
         self.note(Note::gap("record-refused", "import", id, why));
+    }
+    /// Refuses all that a record says.
+    fn refuse_all(&mut self, affected: &[Affected], id: &str, why: &str) {
+        for entry in affected {
+            let sound = is_shard(&entry.shard) && is_name(&entry.package);
+            let place = if sound { (entry.shard.as_str(), entry.package.as_str()) } else { ("", "") };
+            self.refuse_on(place, id, why);
+        }
     }
     /// Puts an advisory into one shard.
     fn place(
@@ -197,13 +225,17 @@ impl Builder {
 impl Sink for Builder {
     fn advisory(&mut self, mut advisory: Advisory) {
         self.records += 1;
-        if !is_name(&advisory.id) {
-            return self.refuse(&advisory.id, "the id is empty, too long or holds control characters");
-        }
         let affected = std::mem::take(&mut advisory.affected);
+        if !is_name(&advisory.id) {
+            return self.refuse_all(
+                &affected,
+                &advisory.id,
+                "the id is empty, too long or holds control characters",
+            );
+        }
         clip(&mut advisory);
         let Some(ids) = self.graph.add(&advisory.id, &advisory.aliases, &advisory.upstream) else {
-            return self.refuse(&advisory.id, "there are too many ids");
+            return self.refuse_all(&affected, &advisory.id, "there are too many ids");
         };
         let mut by_shard: BTreeMap<&str, Vec<&Affected>> = BTreeMap::new();
         for entry in &affected {
@@ -215,10 +247,15 @@ impl Sink for Builder {
         }
         let text = stored::encode_advisory(&advisory);
         for (shard, list) in by_shard {
-            if !self.shards.contains_key(shard) && self.shards.len() >= SHARDS_MAX {
-                self.refuse(&advisory.id, "there are too many shards");
-            } else if self.place(shard, &advisory, ids, &text, &list).is_none() {
-                self.refuse(&advisory.id, "it is too large");
+            let why = match () {
+                () if !self.shards.contains_key(shard) && self.shards.len() >= SHARDS_MAX => {
+                    "there are too many shards"
+                }
+                () if self.place(shard, &advisory, ids, &text, &list).is_none() => "it is too large",
+                () => continue,
+            };
+            for entry in list {
+                self.refuse_on((shard, &entry.package), &advisory.id, why);
             }
         }
         self.relieve();
@@ -264,6 +301,9 @@ impl Sink for Builder {
             self.notes_lost += 1;
         }
     }
+    fn lost(&mut self, shard: &str, loss: Loss) {
+        self.losses.entry(self.file).or_default().join(shard, loss);
+    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -303,6 +343,7 @@ fn entry(shard: &str, kind: &str) -> IndexShard {
         completeness: Completeness::Complete,
         remark: String::new(),
         feeds: Vec::new(),
+        lost: Vec::new(),
     }
 }
 
@@ -311,19 +352,22 @@ fn write_packages(
     shard: &str,
     spill: Spill,
     resolved: &alias::Resolved,
-) -> io::Result<(IndexShard, BTreeSet<u32>, Vec<Note>)> {
+) -> io::Result<(IndexShard, BTreeSet<u32>, Vec<String>)> {
     let (files, newest) = (spill.files.clone(), spill.newest);
     let sealed = spill.seal()?;
     let mut entry = IndexShard { as_of: newest.map(Timestamp), ..entry(shard, FILE_KIND_PACKAGES) };
     let written = in_file(folder, &mut entry, |output| write::packages(output, &sealed, resolved))?;
-    Ok((entry, files, lost(shard, &written)))
+    Ok((entry, files, written.lost))
 }
 
-fn lost(shard: &str, written: &Written) -> Vec<Note> {
-    let note = |name: &String| {
-        Note::gap("record-refused", "import", name, format!("its data in `{shard}` are too large"))
+/// Names of a shard whose data were not kept.
+fn too_large(shard: &str, names: &[String], losses: &mut Losses) -> Vec<Note> {
+    let mut note = |name: &String| {
+        let detail = format!("its data in `{shard}` are too large");
+        losses.add((shard, name), "record-refused", name, || detail.clone());
+        Note::gap("record-refused", "import", name, detail)
     };
-    written.lost.iter().map(note).collect()
+    names.iter().map(&mut note).collect()
 }
 
 /// Joins all that was said of each vulnerability and writes it; gives the shard and the entries that
@@ -332,7 +376,7 @@ fn write_vulnerabilities(
     folder: &Path,
     spill: Spill,
     now: Timestamp,
-    notes: &mut Vec<Note>,
+    (notes, losses): (&mut Vec<Note>, &mut Losses),
 ) -> io::Result<Vec<IndexShard>> {
     if spill.affected.is_empty() {
         return Ok(Vec::new());
@@ -361,7 +405,7 @@ fn write_vulnerabilities(
     }
     let mut shard = entry(SHARD_VULNERABILITIES, FILE_KIND_VULNERABILITIES);
     let written = in_file(folder, &mut shard, |output| write::enrichments(output, &items))?;
-    notes.extend(lost(SHARD_VULNERABILITIES, &written));
+    notes.extend(too_large(SHARD_VULNERABILITIES, &written.lost, losses));
     Ok([shard, kev, ssvc].into_iter().filter(|entry| entry.records > 0).collect())
 }
 

@@ -1,6 +1,6 @@
 //! `index.json`: which shards there are and what is known of each. Reading it opens a database.
 
-use crate::Error;
+use crate::{Error, Loss};
 use seaworthy_types::{Completeness, DataSource, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -59,6 +59,9 @@ pub struct IndexShard {
     /// Feeds that it was made from, sorted.
     #[serde(default)]
     pub feeds: Vec<String>,
+    /// What import lost of it, one entry for each kind of trouble.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Loss>,
 }
 
 impl IndexShard {

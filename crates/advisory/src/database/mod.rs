@@ -46,7 +46,7 @@ pub mod stored;
 pub use index::{Index, IndexShard};
 
 use crate::build::join;
-use crate::{Error, Lookup, LookupError, Record, Starter};
+use crate::{Error, Lookup, LookupError, Loss, Record, Starter};
 use container::{Container, Kind, hex, sha256_of};
 use index::{FILE_KIND_EPSS, FILE_KIND_PACKAGES, FILE_KIND_VULNERABILITIES};
 use seaworthy_types::{Affected, Completeness, DataSource, DataStatus, Enrichment, Note, Outcome, Timestamp};
@@ -219,6 +219,9 @@ impl Lookup for Database {
             records.extend(more);
         }
         Ok(records)
+    }
+    fn lost(&self, shard: &str) -> &[Loss] {
+        self.shards.get(shard).map_or(&[], |entry| &entry.facts.lost)
     }
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {
         let mut found = match self.entry(crate::build::SHARD_VULNERABILITIES)? {

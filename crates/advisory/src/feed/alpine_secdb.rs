@@ -121,13 +121,13 @@ fn of_package(package: &Fixes, shard: &str, sink: &mut dyn Sink, tally: &mut Tal
     for (version, entries) in &package.secfixes.0 {
         let version = version.trim();
         if version.is_empty() || version.len() > text::NAME_BYTES_MAX || range::is_commit_hash(version) {
-            tally.gap("broken-record", name, || "fixes without a usable version".into());
+            tally.lost((shard, name), "broken-record", name, || "fixes without a usable version".into());
             continue;
         }
         for entry in &entries.0 {
             let found = ids(entry);
             if found.is_empty() {
-                tally.gap("broken-record", name, || {
+                tally.lost((shard, name), "broken-record", name, || {
                     format!("`{}` names no vulnerability", text::clip(entry, 60))
                 });
             }

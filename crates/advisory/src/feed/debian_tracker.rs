@@ -138,7 +138,7 @@ fn in_release(
             affected.status_reason = "undetermined".into();
         }
         (status, _) => {
-            tally.gap("broken-record", id, || {
+            tally.lost((&affected.shard, package), "broken-record", id, || {
                 format!("`{package}`: status `{}` without a usable version", text::clip(status, 60))
             });
             return None;

@@ -1,6 +1,7 @@
 //! Feeds: each is one file that turns the bytes of one upstream format into advisories. Fetching is
 //! someone else's work, so that offline import is the same path.
 
+use crate::Loss;
 use seaworthy_types::{About, Advisory, Enrichment, Note};
 use std::io::Read;
 
@@ -62,6 +63,10 @@ pub trait Sink {
     fn enrichment(&mut self, id: &str, enrichment: Enrichment);
     /// A remark: a record that was refused and why.
     fn note(&mut self, note: Note);
+    /// Statements of a shard (empty: those that the file is the home of) that a remark says are lost.
+    fn lost(&mut self, shard: &str, loss: Loss) {
+        let _ = (shard, loss);
+    }
 }
 
 /// Why a feed's file could not be read.

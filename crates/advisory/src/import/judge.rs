@@ -4,8 +4,10 @@
 //! a Maven artifact does not make the Maven shard complete.
 
 use super::manifest::{Manifest, ManifestEntry};
+use crate::Loss;
 use crate::database::IndexShard;
 use crate::database::index::FILE_KIND_PACKAGES;
+use crate::loss::Losses;
 use seaworthy_types::{Completeness, Date, Note, Timestamp, distribution, ecosystem};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,6 +62,50 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Puts what was lost to the shards that it was to be in.
+    pub fn attach(
+        &self,
+        losses: Vec<(u32, String, Loss)>,
+        shards: &mut [IndexShard],
+        from: &BTreeMap<String, BTreeSet<u32>>,
+    ) {
+        let mut all: BTreeMap<String, Losses> = BTreeMap::new();
+        for (number, shard, loss) in losses {
+            if !shard.is_empty() {
+                all.entry(shard.clone()).or_default().join("", loss);
+                continue;
+            }
+            let Some(file) = self.files.get(number as usize) else { continue };
+            // Other shards only hold strays of that file. A file that names one ecosystem is its home
+            // although nothing came of it.
+            let of_file = |shard: &&IndexShard| {
+                let came = from.get(&shard.shard).is_some_and(|numbers| numbers.contains(&number));
+                let home = file.is_home_of(&shard.shard);
+                match shard.kind == FILE_KIND_PACKAGES {
+                    true => home && (came || (file.ecosystem.is_empty() && !file.part.is_empty())),
+                    false => came,
+                }
+            };
+            for shard in shards.iter().filter(of_file) {
+                all.entry(shard.shard.clone()).or_default().join("", loss.clone());
+            }
+        }
+        for shard in shards {
+            let lost = all.remove(&shard.shard).unwrap_or_default();
+            shard.lost = lost.take().map(|(_, loss)| loss).collect();
+        }
+    }
+    /// What a failed file was to bring to shards that stay as they are.
+    pub fn stay(&self, kept: &mut IndexShard) {
+        const CODE: &str = "feed-failed";
+        kept.lost.retain(|loss| loss.code != CODE);
+        for file in self.files.iter().filter(|file| file.is_home_of(&kept.shard)) {
+            if file.error.is_some() && kept.kind == FILE_KIND_PACKAGES {
+                let detail = format!("the last update could not read `{}`: these data are older", file.path);
+                kept.lost.push(Loss { code: CODE.into(), detail, count: 1, ..Loss::default() });
+            }
+        }
+    }
     /// Sets feeds, completeness, remark and day of each shard.
     pub fn judge(&self, shards: &mut [IndexShard], from: &BTreeMap<String, BTreeSet<u32>>) {
         let names: Vec<String> = shards.iter().map(|shard| shard.shard.clone()).collect();

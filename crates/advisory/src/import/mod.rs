@@ -95,12 +95,14 @@ impl Import<'_> {
         if built.shards.is_empty() {
             return Err(Error::NothingToImport);
         }
-        Judge { files: &read, manifest: &manifest }.judge(&mut built.shards, &built.files);
+        let judge = Judge { files: &read, manifest: &manifest };
+        judge.judge(&mut built.shards, &built.files);
+        judge.attach(built.losses, &mut built.shards, &built.files);
         notes.extend(built.notes);
         notes.extend(read.iter().filter_map(ReadFile::note));
         let mut index = Index { format: FORMAT, built: self.now, shards: built.shards };
         if self.others == Others::Keep {
-            keep_others(self.database, &mut index, &mut notes);
+            keep_others(self.database, &mut index, &judge, &mut notes);
         }
         installation.commit(&index)?;
         notes.sort();
@@ -209,7 +211,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Adds installed shards that were not built anew.
-fn keep_others(folder: &Path, index: &mut Index, notes: &mut Vec<Note>) {
+fn keep_others(folder: &Path, index: &mut Index, judge: &Judge<'_>, notes: &mut Vec<Note>) {
     let old = match Index::read(folder) {
         Ok(old) => old,
         Err(error) => {
@@ -218,9 +220,10 @@ fn keep_others(folder: &Path, index: &mut Index, notes: &mut Vec<Note>) {
             return;
         }
     };
-    for shard in old.into_iter().flat_map(|(index, _)| index.shards) {
+    for mut shard in old.into_iter().flat_map(|(index, _)| index.shards) {
         let rebuilt = index.shards.iter().any(|new| new.shard == shard.shard);
         if !rebuilt && keepable(folder, &shard) {
+            judge.stay(&mut shard);
             index.shards.push(shard);
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::feed::Sink;
 use crate::intake::text::clip;
+use crate::loss::Losses;
 use seaworthy_types::{Grade, Note};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub(crate) struct Tally {
     seen: BTreeMap<(&'static str, String), Seen>,
     /// Subjects per code, and what came after the list was full.
     codes: BTreeMap<&'static str, Code>,
+    /// Statements that were lost, by shard and package.
+    losses: Losses,
 }
 
 #[derive(Debug, Default)]
@@ -62,9 +65,22 @@ impl Tally {
         self.add(Grade::Info, code, subject, detail);
     }
 
-    /// Something was lost.
+    /// Something was lost, and nobody knows which package it spoke of.
     pub(crate) fn gap(&mut self, code: &'static str, subject: &str, detail: impl FnOnce() -> String) {
-        self.add(Grade::Gap, code, subject, detail);
+        self.lost(("", ""), code, subject, detail);
+    }
+
+    /// A statement on this shard and package was lost; either is empty when it is not known.
+    pub(crate) fn lost(
+        &mut self,
+        place: (&str, &str),
+        code: &'static str,
+        subject: &str,
+        detail: impl FnOnce() -> String,
+    ) {
+        let detail = clip(&detail(), 400).to_owned();
+        self.losses.add(place, code, clip(subject, 200), || detail.clone());
+        self.add(Grade::Gap, code, subject, || detail);
     }
 
     /// Takes over what another tally counted.
@@ -81,6 +97,9 @@ impl Tally {
             mine.more += theirs.more;
             mine.gap_in_more |= theirs.gap_in_more;
         }
+        for (shard, loss) in other.losses.take() {
+            self.losses.join(&shard, loss);
+        }
     }
 
     /// Hands everything over as notes of `unit`.
@@ -94,6 +113,9 @@ impl Tally {
                 Grade::Info => Note::info(code, unit, subject, detail),
                 Grade::Gap => Note::gap(code, unit, subject, detail),
             });
+        }
+        for (shard, loss) in self.losses.take() {
+            sink.lost(&shard, loss);
         }
         for (code, known) in self.codes.into_iter().filter(|(_, known)| known.more > 0) {
             let detail = format!("{} more of the same kind are not listed", known.more);

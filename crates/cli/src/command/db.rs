@@ -6,10 +6,10 @@ use crate::config::Config;
 use crate::exit::Code;
 use crate::progress::Bar;
 use anyhow::{Context, Result, bail};
-use seaworthy_advisory::Database;
 use seaworthy_advisory::feed::{ALL, Address, Feed};
 use seaworthy_advisory::import::manifest::MANIFEST_FILE;
 use seaworthy_advisory::import::{Import, Imported, Others};
+use seaworthy_advisory::{Database, Lookup as _};
 use seaworthy_net::Client;
 use seaworthy_report::text::{bytes, clean, thousands};
 use seaworthy_scan::Progress as _;
@@ -214,14 +214,58 @@ fn status(folder: &Path, json: bool) -> Result<Code> {
     let status = database.status();
     let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&with_losses(&status, &database)?)?)?;
         return Ok(Code::Clean);
     }
     print_status(&mut out, folder, &status)?;
+    print_losses(&mut out, &database)?;
     for note in notes {
         writeln!(out, "{}: {}", note.code, clean(&note.detail))?;
     }
     Ok(Code::Clean)
+}
+
+/// The status with what import lost of each shard beside it.
+fn with_losses(status: &DataStatus, database: &Database) -> Result<serde_json::Value> {
+    let mut value = serde_json::to_value(status)?;
+    for source in value.get_mut("sources").and_then(|list| list.as_array_mut()).into_iter().flatten() {
+        let lost = source.get("shard").and_then(|name| name.as_str()).map(|name| database.lost(name));
+        let lost = serde_json::to_value(lost.unwrap_or_default())?;
+        if let Some(source) = source.as_object_mut() {
+            source.insert("lost".into(), lost);
+        }
+    }
+    Ok(value)
+}
+
+/// One line for each shard and kind of loss.
+fn print_losses(out: &mut impl Write, database: &Database) -> Result<()> {
+    const NAMES_MAX: usize = 5;
+    let mut first = true;
+    for facts in database.installed() {
+        for loss in &facts.lost {
+            if std::mem::take(&mut first) {
+                writeln!(out, "\nlost when the data were imported")?;
+            }
+            let mut names: Vec<String> = loss
+                .packages
+                .iter()
+                .map(|(name, of)| format!("{} ({})", clean(name), clean(&of.record)))
+                .collect();
+            let more = names.len().saturating_sub(NAMES_MAX);
+            names.truncate(NAMES_MAX);
+            if more > 0 {
+                names.push(format!("{more} more"));
+            }
+            if loss.unnamed > 0 {
+                names.push(format!("{} on packages that are not known", thousands(loss.unnamed)));
+            }
+            let names = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+            let count = thousands(loss.count);
+            writeln!(out, "{:24} {count:>9}  {} ({}){names}", facts.shard, loss.code, clean(&loss.detail))?;
+        }
+    }
+    Ok(())
 }
 
 fn print_status(out: &mut impl Write, folder: &Path, status: &DataStatus) -> Result<()> {

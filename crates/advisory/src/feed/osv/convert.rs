@@ -231,7 +231,7 @@ struct Place {
     distribution: Option<&'static distribution::Distribution>,
 }
 
-fn place(name: &str, context: &mut Context<'_>) -> Option<Place> {
+fn place(name: &str, package: &str, context: &mut Context<'_>) -> Option<Place> {
     let base = name.split(':').next().unwrap_or(name);
     if base.trim().is_empty() {
         let source = context.label.source;
@@ -245,7 +245,7 @@ fn place(name: &str, context: &mut Context<'_>) -> Option<Place> {
         return Some(Place { shard, scheme, normalise: record.normalise, distribution: Some(distribution) });
     }
     if distribution::by_osv(base).is_some() && !name.contains(':') {
-        context.tally.gap("unknown-release", name, || {
+        context.tally.lost(("", package), "unknown-release", name, || {
             format!("packages of no release in particular, first in {}", context.id)
         });
         return None;
@@ -264,7 +264,8 @@ fn place(name: &str, context: &mut Context<'_>) -> Option<Place> {
             distribution: None,
         }),
         None => {
-            context.tally.gap("unknown-ecosystem", name, || {
+            // No scan can ask for it: a gap of the import, and a loss of no shard.
+            context.tally.add(Grade::Gap, "unknown-ecosystem", name, || {
                 format!("no record of this ecosystem, first in {}", context.id)
             });
             None
@@ -276,7 +277,7 @@ fn place(name: &str, context: &mut Context<'_>) -> Option<Place> {
 fn package_entries(package: schema::Package, context: &mut Context<'_>) -> Vec<Affected> {
     let schema::Package { package: json::Loose(name), ranges, versions, severity, .. } = package;
     let (special, extra) = (package.ecosystem_specific.0, package.database_specific.0);
-    let Some(place) = place(name.ecosystem.trim(), context) else { return Vec::new() };
+    let Some(place) = place(name.ecosystem.trim(), name.name.trim(), context) else { return Vec::new() };
     if place.distribution.is_some_and(|d| d.data_by_binary) && suse_binaries(&special) {
         return by_binary(&special, &place);
     }
@@ -285,20 +286,22 @@ fn package_entries(package: schema::Package, context: &mut Context<'_>) -> Vec<A
         _ => (special.rpm_modularity.trim(), name.name.trim()),
     };
     if bare.is_empty() || bare.len() > text::NAME_BYTES_MAX {
-        context.tally.gap("broken-record", context.id, || "a package without a usable name".into());
+        let nobody = (place.shard.as_str(), "");
+        context.tally.lost(nobody, "broken-record", context.id, || "a package without a usable name".into());
         return Vec::new();
     }
-    let ranges = read_ranges(&place, ranges.0, &extra, context);
-    let versions = read_versions(&place, &ranges, versions.0, context);
+    let package = (place.normalise)(bare).into_owned();
+    let ranges = read_ranges(&place, &package, ranges.0, &extra, context);
+    let versions = read_versions(&place, &package, &ranges, versions.0, context);
     if ranges.is_empty() && versions.is_empty() {
-        context.tally.gap("unusable-range", context.id, || {
+        context.tally.lost((&place.shard, &package), "unusable-range", context.id, || {
             format!("neither a version range nor versions remain for `{}`", text::clip(bare, 100))
         });
         return Vec::new();
     }
     let mut affected = Affected {
         shard: place.shard.clone(),
-        package: (place.normalise)(bare).into_owned(),
+        package,
         conditions: conditions(module, &ranges, context),
         ranges,
         versions,
@@ -356,6 +359,7 @@ fn decide(
 
 fn read_ranges(
     place: &Place,
+    package: &str,
     list: Vec<json::Loose<schema::Range>>,
     extra: &schema::PackageExtra,
     context: &mut Context<'_>,
@@ -371,14 +375,14 @@ fn read_ranges(
                 continue;
             }
             other => {
-                context.tally.gap("unusable-range", context.id, || {
+                context.tally.lost((&place.shard, package), "unusable-range", context.id, || {
                     format!("`{}` is no kind of range", text::clip(other, 60))
                 });
                 continue;
             }
         };
         let (mut events, troubles) = range::read(place.scheme, raw_events(range.events.0));
-        note_troubles(&troubles, context);
+        note_troubles(&troubles, (&place.shard, package), context);
         if let Some(Event::Introduced(_)) = events.last() {
             events.extend(range::last_known(&extra.last_known_affected_version_range));
         }
@@ -389,7 +393,7 @@ fn read_ranges(
     ranges
 }
 
-fn note_troubles(troubles: &[Trouble], context: &mut Context<'_>) {
+fn note_troubles(troubles: &[Trouble], place: (&str, &str), context: &mut Context<'_>) {
     for trouble in troubles {
         let (grade, code) = match trouble {
             Trouble::CommitHash => (Grade::Info, "git-hash-in-range"),
@@ -397,7 +401,10 @@ fn note_troubles(troubles: &[Trouble], context: &mut Context<'_>) {
             Trouble::Inverted | Trouble::TooLong => (Grade::Gap, "range-refused"),
             _ => (Grade::Info, "range-repaired"),
         };
-        context.tally.add(grade, code, context.id, || trouble.sentence().into());
+        match grade {
+            Grade::Gap => context.tally.lost(place, code, context.id, || trouble.sentence().into()),
+            Grade::Info => context.tally.info(code, context.id, || trouble.sentence().into()),
+        }
     }
 }
 
@@ -422,6 +429,7 @@ fn raw_events(list: Vec<json::Loose<schema::Event>>) -> Vec<RawEvent> {
 /// Enumerated versions that the ranges do not say already.
 fn read_versions(
     place: &Place,
+    package: &str,
     ranges: &[Range],
     list: Vec<json::Text>,
     context: &mut Context<'_>,
@@ -436,7 +444,7 @@ fn read_versions(
         if version.is_empty() || version.len() > text::NAME_BYTES_MAX || range::is_commit_hash(&version) {
             context.tally.info("odd-version", context.id, || "a listed version is none".into());
         } else if versions.len() >= VERSIONS_MAX {
-            context.tally.gap("too-many-versions", context.id, || {
+            context.tally.lost((&place.shard, package), "too-many-versions", context.id, || {
                 format!("only {VERSIONS_MAX} listed versions are kept")
             });
             break;
