@@ -5,7 +5,9 @@ use crate::conditions;
 use crate::range::{Judgement, judge};
 use crate::subject::{Judged, Question};
 use seaworthy_advisory::{Lookup, LookupError, Record};
-use seaworthy_types::Affected;
+use seaworthy_types::{Affected, Event};
+use seaworthy_version::Scheme;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Questions that one thread takes at a time: neighbours by name share blocks of the database.
@@ -16,11 +18,21 @@ const QUESTIONS_MIN: usize = 128;
 /// What data say to one question.
 pub(crate) struct Answer {
     /// Records that do not leave the package out, with what came of the comparison.
-    pub heard: Result<Vec<(Record, Judgement)>, LookupError>,
+    pub heard: Result<Vec<Heard>, LookupError>,
     /// A record speaks of the package, and nobody knows how to compare its versions.
     pub no_scheme: bool,
     /// A record speaks of the package, and its version is not known.
     pub version_unknown: bool,
+    /// How many records were compared by a guess, and the version that the order can only guess at.
+    pub guessed: Option<(u64, String)>,
+}
+
+/// One record's word.
+pub(crate) struct Heard {
+    pub record: Record,
+    pub judgement: Judgement,
+    /// It stands in the data of the subscription.
+    pub paid: bool,
 }
 
 /// The answers to all questions, in their order.
@@ -57,27 +69,108 @@ pub(crate) fn answers(data: &dyn Lookup, asked: &[(&Judged<'_>, &Question<'_>)])
 
 /// Judges what data say by the package's part of each record, and reads whole only what matters.
 fn answer(data: &dyn Lookup, judged: &Judged<'_>, question: &Question<'_>) -> Answer {
+    let mut answer =
+        Answer { heard: Ok(Vec::new()), no_scheme: false, version_unknown: false, guessed: None };
+    let mut ask = |shard: &str, paid: bool| heard(data, judged, question, (shard, paid), &mut answer);
+    let own = ask(&judged.shard, false);
+    let heard = match &judged.paid {
+        None => own,
+        Some(paid) => own.and_then(|own| {
+            let more = ask(&paid.shard, true)?;
+            settle(own, more, paid.held, &mut || {
+                let shard = if paid.held { &paid.shard } else { &judged.shard };
+                let mut records = data.records(shard, &question.name)?;
+                records.retain(|record| conditions::hold(&record.affected.conditions, question.package));
+                Ok(records)
+            })
+        }),
+    };
+    answer.heard = heard;
+    answer
+}
+
+fn heard(
+    data: &dyn Lookup,
+    judged: &Judged<'_>,
+    question: &Question<'_>,
+    (shard, paid): (&str, bool),
+    answer: &mut Answer,
+) -> Result<Vec<Heard>, LookupError> {
     let scheme = seaworthy_version::by_name(judged.scheme);
-    let (mut no_scheme, mut version_unknown) = (false, false);
+    let guess = scheme.is_some_and(|scheme| (scheme.falls_back)(&question.version));
     let mut wanted = |affected: &Affected| {
         if !conditions::hold(&affected.conditions, question.package) {
             return false;
         }
         let Some(scheme) = scheme else {
-            no_scheme = true;
+            answer.no_scheme = true;
             return false;
         };
         if question.version.is_empty() {
-            version_unknown = true;
+            answer.version_unknown = true;
             return false;
         }
-        judge(affected, &question.version, scheme) != Judgement::Unaffected
+        let judgement = judge(affected, &question.version, scheme);
+        if let Some(version) = guessed(affected, &judgement, guess.then_some(&question.version), scheme) {
+            answer.guessed.get_or_insert_with(|| (0, version.to_owned())).0 += 1;
+        }
+        judgement != Judgement::Unaffected
     };
-    let records = data.records_where(&judged.shard, &question.name, &mut wanted);
+    let records = data.records_where(shard, &question.name, &mut wanted)?;
     let with_judgement = |record: Record| {
         let judgement = judge(&record.affected, &question.version, scheme?);
-        Some((record, judgement))
+        Some(Heard { record, judgement, paid })
     };
-    let heard = records.map(|records| records.into_iter().filter_map(with_judgement).collect());
-    Answer { heard, no_scheme, version_unknown }
+    Ok(records.into_iter().filter_map(with_judgement).collect())
+}
+
+/// The version that had to be guessed at to judge: the installed one, or a bound.
+fn guessed<'a>(
+    affected: &'a Affected,
+    judgement: &Judgement,
+    installed: Option<&'a String>,
+    scheme: &Scheme,
+) -> Option<&'a str> {
+    // A version that is listed needs no order.
+    if matches!(judgement, Judgement::Affected(hit) if hit.range.starts_with("= ")) {
+        return None;
+    }
+    let events = affected.ranges.iter().flat_map(|range| &range.events);
+    let mut bounds = events
+        .map(|(Event::Introduced(bound) | Event::Fixed(bound) | Event::LastAffected(bound))| bound.as_str())
+        .filter(|bound| *bound != "0")
+        .peekable();
+    bounds.peek()?;
+    installed.map(String::as_str).or_else(|| bounds.find(|bound| (scheme.falls_back)(bound)))
+}
+
+/// Joins the words of the release's data and of its subscription's. Of a vulnerability that both speak
+/// of, the data that the installed version belongs to decide: the other's word goes. Where the
+/// release's data say affected, the subscription's word stays beside it: it may know of a fix.
+fn settle(
+    own: Vec<Heard>,
+    paid: Vec<Heard>,
+    held: bool,
+    deciding: &mut dyn FnMut() -> Result<Vec<Record>, LookupError>,
+) -> Result<Vec<Heard>, LookupError> {
+    let (mut decided, other) = if held { (paid, own) } else { (own, paid) };
+    if other.is_empty() {
+        return Ok(decided);
+    }
+    let ids = |record: &Record| -> Vec<String> {
+        let standing = record.advisory.withdrawn.is_none();
+        record.vulnerabilities.iter().filter(|_| standing).map(|one| one.id.clone()).collect()
+    };
+    let said: BTreeSet<String> = deciding()?.iter().flat_map(ids).collect();
+    let affected: BTreeSet<String> = decided.iter().flat_map(|heard| ids(&heard.record)).collect();
+    for mut heard in other {
+        heard
+            .record
+            .vulnerabilities
+            .retain(|one| !said.contains(&one.id) || (!held && affected.contains(&one.id)));
+        if !heard.record.vulnerabilities.is_empty() {
+            decided.push(heard);
+        }
+    }
+    Ok(decided)
 }

@@ -1,9 +1,10 @@
 //! What nobody could judge, and why: the coverage that data and inventory leave.
 
 use crate::Options;
+use crate::range::{Judgement, judge};
 use crate::subject::Judged;
 use seaworthy_advisory::{Lookup, LookupError, Loss, Record};
-use seaworthy_types::{Completeness, DataSource, Inventory, Note, distribution, ecosystem};
+use seaworthy_types::{Affected, Completeness, DataSource, Inventory, Note, distribution, ecosystem};
 use std::collections::{BTreeMap, BTreeSet};
 
 const UNIT: &str = "match";
@@ -21,6 +22,10 @@ pub(crate) struct Coverage<'a> {
     versions: BTreeMap<(String, String), String>,
     unknown_versions: BTreeSet<String>,
     errors: BTreeMap<String, String>,
+    /// By name and version: statements compared by a guess, and what was guessed at.
+    guessed: BTreeMap<(String, String), (u64, String, &'static str)>,
+    /// What stands in place of something else, and advisories on that.
+    replaced: BTreeSet<(String, String)>,
     /// Names that shards were asked for of which import lost something.
     asked: BTreeMap<String, BTreeSet<String>>,
 }
@@ -38,6 +43,8 @@ impl<'a> Coverage<'a> {
             unknown_versions: BTreeSet::new(),
             errors: BTreeMap::new(),
             asked: BTreeMap::new(),
+            guessed: BTreeMap::new(),
+            replaced: BTreeSet::new(),
         }
     }
 
@@ -64,6 +71,67 @@ impl<'a> Coverage<'a> {
             self.asked.entry(judged.shard.clone()).or_default().extend(names);
         }
         source.is_some()
+    }
+
+    /// Whether there are data of the subscription; if not, nobody asks them.
+    pub(crate) fn asks_paid(&mut self, judged: &mut Judged<'_>) {
+        let data = self.data;
+        let Some(paid) = &judged.paid else { return };
+        let source = self.sources.entry(paid.shard.clone()).or_insert_with(|| data.source(&paid.shard));
+        if source.is_none() {
+            judged.paid = None;
+        } else if !data.lost(&paid.shard).is_empty() {
+            let names = judged.questions.iter().map(|question| question.name.clone());
+            self.asked.entry(paid.shard.clone()).or_default().extend(names);
+        }
+    }
+
+    /// Statements on it were compared although the order can only guess at a version.
+    pub(crate) fn version_guessed(&mut self, judged: &Judged<'_>, count: u64, version: &str) {
+        let key = (judged.subject.name.clone(), judged.subject.version.clone());
+        let known = self.guessed.entry(key).or_insert_with(|| (0, version.to_owned(), judged.scheme));
+        known.0 = known.0.saturating_add(count);
+    }
+
+    /// Remembers what was built in place of another package (a replaced Go module) when the data know
+    /// something of that other one: what is built is judged, and the original is not.
+    pub(crate) fn replaces(&mut self, judged: &Judged<'_>) {
+        const IDS_MAX: usize = 3;
+        for package in &judged.packages {
+            let Some((name, version)) = package.facts.get("replaces").and_then(|o| o.rsplit_once('@')) else {
+                continue;
+            };
+            let Some(scheme) = seaworthy_version::by_name(judged.scheme).filter(|_| name != package.name)
+            else {
+                continue;
+            };
+            let mut wanted =
+                |affected: &Affected| matches!(judge(affected, version, scheme), Judgement::Affected(_));
+            let records = match self.data.records_where(&judged.shard, name, &mut wanted) {
+                Ok(records) => records,
+                Err(error) => return self.data_error(&judged.shard, &error),
+            };
+            let mut ids: Vec<String> = records
+                .into_iter()
+                .filter(|record| record.advisory.withdrawn.is_none())
+                .flat_map(|record| record.vulnerabilities)
+                .map(|vulnerability| vulnerability.id)
+                .collect();
+            ids.sort();
+            ids.dedup();
+            if ids.is_empty() {
+                continue;
+            }
+            let more = ids.len().saturating_sub(IDS_MAX);
+            ids.truncate(IDS_MAX);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let detail = format!(
+                "it was built in place of {name} {version}, of which {}{more} would speak: what is built was judged, \
+                 and nobody says here whether it holds their fixes",
+                ids.join(", ")
+            );
+            self.replaced.insert((format!("{} {}", package.name, package.version), detail));
+        }
     }
 
     pub(crate) fn data_error(&mut self, shard: &str, error: &LookupError) {
@@ -107,6 +175,17 @@ impl<'a> Coverage<'a> {
             let detail =
                 format!("an advisory on {name} could not be compared with the installed {version}: {what}");
             notes.push(Note::gap("version-unreadable", UNIT, name, detail));
+        }
+        for ((name, version), (count, guess, scheme)) in &self.guessed {
+            let detail = format!(
+                "{} on {name} {version} could be compared only by a guess: `{guess}` is no version of the \
+                 order `{scheme}`, and was taken as older than all that are",
+                counted(*count as usize, "statement")
+            );
+            notes.push(Note::gap("version-guessed", UNIT, name, detail));
+        }
+        for (subject, detail) in &self.replaced {
+            notes.push(Note::info("package-replaced", UNIT, subject, detail.clone()));
         }
         for name in &self.unknown_versions {
             let detail = "advisories speak of it, and its version is not recorded (a development build?)";

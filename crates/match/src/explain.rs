@@ -3,7 +3,7 @@
 
 use crate::conditions;
 use crate::range::{Judgement, judge};
-use crate::subject::subjects;
+use crate::subject::{Paid, subjects};
 use seaworthy_advisory::{Lookup, LookupError, Record};
 use seaworthy_types::{Event, Inventory};
 
@@ -37,22 +37,29 @@ pub fn explain(inventory: &Inventory, data: &dyn Lookup, id: &str) -> Result<Vec
         if judged.shard.is_empty() {
             continue;
         }
-        for question in &judged.questions {
-            for record in data.records(&judged.shard, &question.name)? {
+        let shards = std::iter::once((&judged.shard, None));
+        let shards: Vec<_> = shards.chain(judged.paid.iter().map(|paid| (&paid.shard, Some(paid)))).collect();
+        for (question, (shard, paid)) in
+            judged.questions.iter().flat_map(|question| shards.iter().map(move |shard| (question, *shard)))
+        {
+            for record in data.records(shard, &question.name)? {
                 if !is_called(&record, id) {
                     continue;
                 }
                 let holds = conditions::hold(&record.affected.conditions, question.package);
                 let judgement = seaworthy_version::by_name(judged.scheme)
                     .map(|scheme| judge(&record.affected, &question.version, scheme));
-                let (affected, outcome) = outcome(&record, holds, judgement, judged.scheme);
+                let (affected, mut outcome) = outcome(&record, holds, judgement, judged.scheme);
+                if let Some(paid) = paid {
+                    outcome.push_str(&format!(" (data of {}: {})", paid.label, weight(paid)));
+                }
                 found.push(Explanation {
                     package: judged.subject.name.clone(),
                     version: question.version.clone(),
                     purl: judged.subject.purl.clone(),
                     advisory: record.advisory.id.clone(),
                     source: record.advisory.source.clone(),
-                    shard: judged.shard.clone(),
+                    shard: shard.clone(),
                     says: says(&record),
                     outcome,
                     affected,
@@ -61,6 +68,14 @@ pub fn explain(inventory: &Inventory, data: &dyn Lookup, id: &str) -> Result<Vec
         }
     }
     Ok(found)
+}
+
+/// What the words of a subscription's data count for.
+fn weight(paid: &Paid) -> &'static str {
+    match paid.held {
+        true => "the installed version came by it, so that they decide before the release's own",
+        false => "evidence where the release's own data say nothing, and no fix without it",
+    }
 }
 
 fn is_called(record: &Record, id: &str) -> bool {

@@ -5,7 +5,7 @@ use crate::coverage::Coverage;
 use crate::priority::priority;
 use crate::range::{Hit, Judgement};
 use crate::severity::{self, Nearness};
-use crate::subject::{Judged, Question};
+use crate::subject::{Judged, Paid, Question};
 use seaworthy_advisory::{Lookup, Record, Vulnerability};
 use seaworthy_types::{
     Advisory, Comparison, Enrichment, Finding, FindingId, FindingKind, Rating, Reason, Status, Subject,
@@ -42,6 +42,8 @@ struct Heard {
     /// What it says of this package in particular.
     ratings: Rc<Vec<Rating>>,
     reason: Reason,
+    /// Its fix is one for this installation.
+    offers_fix: bool,
 }
 
 impl Heard {
@@ -73,32 +75,50 @@ impl<'d> Collector<'d> {
             Ok(heard) => heard,
             Err(error) => return coverage.data_error(&judged.shard, &error),
         };
-        for (record, judgement) in heard {
-            match judgement {
-                Judgement::Affected(hit) => self.hear(judged, question, record, &hit),
+        if let Some((count, version)) = &answer.guessed {
+            coverage.version_guessed(judged, *count, version);
+        }
+        for said in heard {
+            match said.judgement {
+                Judgement::Affected(hit) => {
+                    let paid = judged.paid.as_ref().filter(|_| said.paid);
+                    self.hear(judged, question, (said.record, paid), &hit);
+                }
                 Judgement::Unaffected => {}
-                Judgement::Unreadable(what) => coverage.version_unreadable(judged, &record, &what),
+                Judgement::Unreadable(what) => coverage.version_unreadable(judged, &said.record, &what),
             }
         }
     }
 
-    fn hear(&mut self, judged: &Judged<'_>, question: &Question<'_>, record: Record, hit: &Hit) {
+    fn hear(
+        &mut self,
+        judged: &Judged<'_>,
+        question: &Question<'_>,
+        (record, paid): (Record, Option<&Paid>),
+        hit: &Hit,
+    ) {
         let Record { advisory, affected, vulnerabilities } = record;
+        let shard = paid.map_or(&judged.shard, |paid| &paid.shard).clone();
+        // A fix that the owner of this installation cannot have.
+        let out_of_reach = paid.filter(|paid| !paid.held).zip(hit.fixed.as_deref());
         let reason = Reason {
             advisory: advisory.id.clone(),
             source: advisory.source.clone(),
-            shard: judged.shard.clone(),
+            shard,
             comparison: Comparison {
                 scheme: judged.scheme.into(),
                 installed: question.version.clone(),
                 range: hit.range.clone(),
             },
-            status: if hit.fixed.is_some() && affected.status == Status::Affected {
-                Status::Fixed
-            } else {
-                affected.status
+            status: match (hit.fixed.is_some(), affected.status) {
+                (true, Status::Affected) if out_of_reach.is_none() => Status::Fixed,
+                (_, Status::Fixed) if out_of_reach.is_some() => Status::Affected,
+                (_, status) => status,
             },
-            status_reason: affected.status_reason,
+            status_reason: match out_of_reach {
+                Some((paid, fixed)) => format!("fixed in {fixed} with {}", paid.label),
+                None => affected.status_reason,
+            },
             fixed_versions: hit.fixed.iter().cloned().collect(),
         };
         let advisory = Rc::new(advisory);
@@ -108,6 +128,7 @@ impl<'d> Collector<'d> {
                 advisory: Rc::clone(&advisory),
                 ratings: Rc::clone(&ratings),
                 reason: reason.clone(),
+                offers_fix: out_of_reach.is_none(),
             };
             self.keep(judged, vulnerability, heard);
         }
@@ -251,6 +272,7 @@ fn fixed_version(standing: &[&Heard], scheme: &str) -> Option<String> {
     let scheme: &Scheme = seaworthy_version::by_name(scheme)?;
     standing
         .iter()
+        .filter(|heard| heard.offers_fix)
         .filter_map(|heard| heard.reason.fixed_versions.first())
         .max_by(|a, b| (scheme.compare)(a, b).unwrap_or(Ordering::Equal))
         .cloned()

@@ -47,6 +47,7 @@ pub fn match_inventory(inventory: &Inventory, data: &dyn Lookup, options: &Optio
     let mut collector = Collector::new(data);
     let mut subjects = subject::subjects(inventory);
     subjects.retain(|subject| coverage.judges(subject));
+    subjects.iter_mut().for_each(|subject| coverage.asks_paid(subject));
     let asked: Vec<_> = subjects
         .iter()
         .flat_map(|subject| subject.questions.iter().map(move |question| (subject, question)))
@@ -54,6 +55,7 @@ pub fn match_inventory(inventory: &Inventory, data: &dyn Lookup, options: &Optio
     for ((subject, question), answer) in asked.iter().zip(answer::answers(data, &asked)) {
         collector.take(subject, question, answer, &mut coverage);
     }
+    subjects.iter().for_each(|subject| coverage.replaces(subject));
     let (mut findings, mut suppressed) = collector.finish(&mut coverage);
     let order = |a: &Finding, b: &Finding| {
         b.priority

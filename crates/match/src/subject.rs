@@ -10,6 +10,8 @@ pub struct Judged<'a> {
     pub subject: Subject,
     /// Shard that speaks of it, or empty when nobody does.
     pub shard: String,
+    /// Data of the distribution's subscription, where there is one.
+    pub paid: Option<Paid>,
     /// Package URL without version, for the finding's identity.
     pub identity: String,
     /// `os` or `app`: the place class of the finding's identity.
@@ -20,6 +22,17 @@ pub struct Judged<'a> {
     pub questions: Vec<Question<'a>>,
     /// The packages behind it.
     pub packages: Vec<&'a Package>,
+}
+
+/// Data on updates that need a subscription. Their word on whether a version is affected is evidence
+/// for everyone; their fixes are a fix only for who has it.
+pub struct Paid {
+    /// Shard.
+    pub shard: String,
+    /// Name of the subscription.
+    pub label: &'static str,
+    /// The installed version came by it: these data decide before those of the release.
+    pub held: bool,
 }
 
 /// A name to look up, with the version to compare.
@@ -85,6 +98,11 @@ fn judged<'a>(
             .unwrap_or_default(),
         false => ecosystem.clone(),
     };
+    let paid = distribution.filter(|_| !shard.is_empty()).and_then(|distribution| {
+        let subscription = distribution.subscription?;
+        let held = subscription.made(&version);
+        Some(Paid { shard: distribution.subscription_shard(os?)?, label: subscription.label, held })
+    });
     let shown = Package {
         name: name.clone(),
         version: version.clone(),
@@ -115,6 +133,7 @@ fn judged<'a>(
     Judged {
         subject,
         shard,
+        paid,
         identity: purl.without_version().to_string(),
         place: if of_distribution { "os" } else { "app" },
         scheme: record.map_or("generic", |e| e.scheme),

@@ -264,11 +264,27 @@ pub const fn status(status: Status) -> &'static str {
     }
 }
 
+/// Why there is no version to move to, for one finding: a fix that only a subscription gives is named.
+pub fn unfixed(finding: &Finding) -> &str {
+    match out_of_reach(finding) {
+        Some(reason) => reason,
+        None => status(finding.status),
+    }
+}
+
+/// The words on a fix that is not one for everybody.
+fn out_of_reach(finding: &Finding) -> Option<&str> {
+    let mut reasons = finding.reasons.iter().filter(|_| finding.fixed_version.is_none());
+    let reason = reasons.find(|reason| !reason.fixed_versions.is_empty())?;
+    Some(reason.status_reason.as_str()).filter(|text| !text.is_empty())
+}
+
 /// Findings without a known fix by status: (status text, number), most first.
 pub fn unfixable(report: &Report) -> Vec<(&'static str, u64)> {
     let mut by_status: BTreeMap<&'static str, u64> = BTreeMap::new();
     for finding in report.findings.iter().filter(|f| f.fixed_version.is_none()) {
-        *by_status.entry(status(finding.status)).or_default() += 1;
+        let why = out_of_reach(finding).map_or(status(finding.status), |_| "fixed for subscribers only");
+        *by_status.entry(why).or_default() += 1;
     }
     let mut list: Vec<_> = by_status.into_iter().collect();
     list.sort_by_key(|(_, n)| std::cmp::Reverse(*n));

@@ -74,7 +74,7 @@ fn cells(finding: &Finding) -> [String; 18] {
         subject.name.clone(),
         subject.version.clone(),
         finding.fixed_version.clone().unwrap_or_default(),
-        view::status(finding.status).to_owned(),
+        view::unfixed(finding).to_owned(),
         finding.title.clone(),
         subject.layer.map(|layer| layer.to_string()).unwrap_or_default(),
         subject.locations.first().map(|location| location.path.clone()).unwrap_or_default(),

@@ -130,7 +130,7 @@ fn case(out: &mut String, finding: &Finding, suite: &str) -> std::fmt::Result {
     } else {
         let fix = match &finding.fixed_version {
             Some(version) => format!("fixed in {version}"),
-            None => view::status(finding.status).to_owned(),
+            None => view::unfixed(finding).to_owned(),
         };
         let message = markup(&clip(&format!("{}{kev}: {fix}", finding.title), 1_000));
         let text = markup(&clip(&finding.description, 4_000));

@@ -137,7 +137,7 @@ fn findings(out: &mut String, report: &Report, full: bool) -> std::fmt::Result {
             escape(&clip(&finding.vulnerability, 60)),
             escape(&clip(&finding.subject.name, 100)),
             escape(&clip(&finding.subject.version, 60)),
-            escape(&clip(finding.fixed_version.as_deref().unwrap_or(view::status(finding.status)), 60)),
+            escape(&clip(finding.fixed_version.as_deref().unwrap_or(view::unfixed(finding)), 60)),
             escape(&clip(&finding.title, 120)),
         )?;
     }

@@ -96,7 +96,7 @@ fn rule(id: &str, findings: &[&Finding]) -> Value {
     for finding in findings.iter().take(PLACES_MAX) {
         let fix = match &finding.fixed_version {
             Some(version) => format!("upgrade to {version}"),
-            None => view::status(finding.status).to_owned(),
+            None => view::unfixed(finding).to_owned(),
         };
         lines.push(format!("{} {}: {fix}", finding.subject.name, finding.subject.version));
     }
@@ -163,7 +163,7 @@ fn result(report: &Report, finding: &Finding, rule: usize) -> Value {
     let subject = &finding.subject;
     let fix = match &finding.fixed_version {
         Some(version) => format!("upgrade to {version}"),
-        None => view::status(finding.status).to_owned(),
+        None => view::unfixed(finding).to_owned(),
     };
     let kev = if finding.kev.is_some() { ", known to be exploited" } else { "" };
     let text = format!(

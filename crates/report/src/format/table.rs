@@ -212,7 +212,7 @@ impl Page {
             let kev = if finding.kev.is_some() { "KEV " } else { "" };
             let fix = match &finding.fixed_version {
                 Some(version) => format!("fixed in {}", clean(version)),
-                None => view::status(finding.status).to_owned(),
+                None => view::unfixed(finding).to_owned(),
             };
             let id = clip(&clean(&finding.vulnerability), 24);
             let text = format!("{} {score:>4} {kev}{fix}. {}", pad(&id, 16), clean(&finding.title));

@@ -14,4 +14,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
     osv_release: leading_major,
     end_of_life: &[("8", "2029-03-01"), ("9", "2032-05-31"), ("10", "2035-05-31")],
     data_by_binary: true,
+    subscription: None,
 };

@@ -36,4 +36,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
         ("3.24", "2028-05-01"),
     ],
     data_by_binary: false,
+    subscription: None,
 };

@@ -18,4 +18,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
     osv_release: |_| None,
     end_of_life: &[("1", "2023-12-31"), ("2", "2026-06-30"), ("2023", "2029-06-30")],
     data_by_binary: true,
+    subscription: None,
 };

@@ -14,4 +14,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
     osv_release: leading_major,
     end_of_life: &[("1", "2023-07-31"), ("2", "2025-07-31"), ("3", "2027-08-31")],
     data_by_binary: false,
+    subscription: None,
 };

@@ -14,4 +14,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
     osv_release: super::word,
     end_of_life: &[],
     data_by_binary: false,
+    subscription: None,
 };

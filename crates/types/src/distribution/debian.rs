@@ -24,6 +24,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
         ("13", "2030-06-30"),
     ],
     data_by_binary: false,
+    subscription: None,
 };
 
 /// Release number of a code name, as the security tracker names releases.

@@ -74,12 +74,37 @@ pub struct Distribution {
     pub end_of_life: &'static [(&'static str, &'static str)],
     /// Data names binary packages rather than source packages.
     pub data_by_binary: bool,
+    /// Updates beside the free ones, for those who pay, with data of their own.
+    pub subscription: Option<&'static Subscription>,
+}
+
+/// Updates of a distribution that need a subscription.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscription {
+    /// Name for people.
+    pub label: &'static str,
+    /// Release under which its data are kept, from the distribution's release: `18.04` → `pro-18.04`.
+    pub release: fn(&str) -> String,
+    /// What a version holds that came by it.
+    pub marks: &'static [&'static str],
+}
+
+impl Subscription {
+    /// Whether a version is one of those that came by it.
+    pub fn made(&self, version: &str) -> bool {
+        self.marks.iter().any(|mark| version.contains(mark))
+    }
 }
 
 impl Distribution {
     /// Name of the database shard for this release: `debian:12`.
     pub fn shard(&self, os: &OsRelease) -> Option<String> {
         (self.release)(os).map(|release| format!("{}:{release}", self.id))
+    }
+    /// Name of the shard with the data of its subscription: `ubuntu:pro-18.04`.
+    pub fn subscription_shard(&self, os: &OsRelease) -> Option<String> {
+        let release = (self.release)(os)?;
+        self.subscription.map(|paid| format!("{}:{}", self.id, (paid.release)(&release)))
     }
     /// Last day of free security support, when the release is known.
     pub fn end_of_life(&self, os: &OsRelease) -> Option<Date> {
@@ -182,6 +207,17 @@ mod tests {
             ..OsRelease::default()
         };
         assert_eq!(os.shard().as_deref(), Some("openeuler:22.03-LTS-SP3"));
+    }
+
+    #[test]
+    fn data_of_subscriptions_are_where_osv_puts_them() {
+        let os = OsRelease { id: "ubuntu".into(), version_id: "18.04".into(), ..OsRelease::default() };
+        let shard = ubuntu::DISTRIBUTION.subscription_shard(&os);
+        assert_eq!(shard, shard_of_osv("Ubuntu:Pro:18.04:LTS"));
+        let pro = ubuntu::DISTRIBUTION.subscription.expect("Ubuntu Pro");
+        assert!(pro.made("2.4.7-1ubuntu4.22+esm10") && pro.made("1:3.0.12+dfsg-1ubuntu0.1~esm4"));
+        assert!(!pro.made("2.4.7-1ubuntu4.22"));
+        assert_eq!(debian::DISTRIBUTION.subscription_shard(&os), None);
     }
 
     #[test]

@@ -20,4 +20,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
     osv_release: word,
     end_of_life: &[],
     data_by_binary: false,
+    subscription: None,
 };

@@ -26,4 +26,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
         ("16.0", "2027-10-31"),
     ],
     data_by_binary: true,
+    subscription: None,
 };

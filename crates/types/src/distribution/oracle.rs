@@ -20,4 +20,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
         ("10", "2035-06-30"),
     ],
     data_by_binary: true,
+    subscription: None,
 };

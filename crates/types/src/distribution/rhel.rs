@@ -25,4 +25,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
         ("10", "2035-05-31"),
     ],
     data_by_binary: true,
+    subscription: None,
 };

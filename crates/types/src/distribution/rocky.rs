@@ -15,4 +15,5 @@ pub const DISTRIBUTION: Distribution = Distribution {
     end_of_life: &[("8", "2029-05-31"), ("9", "2032-05-31"), ("10", "2035-05-31")],
     // OSV schema: "the `name` is the name of the source package".
     data_by_binary: false,
+    subscription: None,
 };

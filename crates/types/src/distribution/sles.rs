@@ -21,6 +21,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
         ("15.7", "2031-07-31"),
     ],
     data_by_binary: true,
+    subscription: None,
 };
 
 /// `Linux Enterprise Module for Basesystem 15 SP5` → `15.5`, `Linux Enterprise Server 16.0` →

@@ -1,6 +1,6 @@
 //! Ubuntu.
 
-use super::{Distribution, major_minor};
+use super::{Distribution, Subscription, major_minor};
 
 /// Facts about Ubuntu.
 pub const DISTRIBUTION: Distribution = Distribution {
@@ -27,6 +27,14 @@ pub const DISTRIBUTION: Distribution = Distribution {
         ("26.04", "2031-05-31"),
     ],
     data_by_binary: false,
+    subscription: Some(&PRO),
+};
+
+/// Ubuntu Pro: security updates of universe, and of main after the end of standard support.
+const PRO: Subscription = Subscription {
+    label: "Ubuntu Pro",
+    release: |release| format!("pro-{release}"),
+    marks: &["+esm", "~esm"],
 };
 
 /// `22.04:LTS`, `24.10`. Ubuntu Pro needs a subscription, so that its fixes are data of their own:

@@ -63,7 +63,7 @@ fn row(out: &mut String, finding: &Finding) -> Result {
         markup(&subject.ecosystem)
     )?;
     writeln!(out, "<td>{}</td>", markup(&clip(&subject.version, 100)))?;
-    let fix = finding.fixed_version.as_deref().unwrap_or(view::status(finding.status));
+    let fix = finding.fixed_version.as_deref().unwrap_or(view::unfixed(finding));
     let soft = if finding.fixed_version.is_some() { "" } else { " class=\"soft\"" };
     writeln!(out, "<td{soft}>{}</td>", markup(&clip(fix, 100)))?;
     match subject.layer {
