@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 const PACKAGES_MAX: usize = 512;
 /// Records named of those whose package is not known.
 const EXAMPLES_MAX: usize = 3;
+/// Records named of one package.
+const RECORDS_MAX: usize = 8;
 /// Shards times kinds of loss.
 const KINDS_MAX: usize = 10_000;
 
@@ -38,26 +40,21 @@ pub struct Loss {
 pub struct LostOf {
     /// Statements.
     pub count: u64,
-    /// The first record.
-    pub record: String,
+    /// The first records that they stood in.
+    pub records: Vec<String>,
 }
 
 impl Loss {
-    fn add(&mut self, package: &str, record: &str, count: u64) {
+    fn add(&mut self, package: &str, records: &[String], count: u64) {
         self.count = self.count.saturating_add(count);
         let full = self.packages.len() >= PACKAGES_MAX && !self.packages.contains_key(package);
         if package.is_empty() || full {
             self.unnamed = self.unnamed.saturating_add(count);
-            if self.examples.len() < EXAMPLES_MAX && !self.examples.iter().any(|known| known == record) {
-                self.examples.push(record.to_owned());
-            }
-            return;
+            return add_some(&mut self.examples, records, EXAMPLES_MAX);
         }
         let of = self.packages.entry(package.to_owned()).or_default();
         of.count = of.count.saturating_add(count);
-        if of.record.is_empty() {
-            record.clone_into(&mut of.record);
-        }
+        add_some(&mut of.records, records, RECORDS_MAX);
     }
     /// Takes over what another of the same kind counted.
     pub(crate) fn join(&mut self, other: Self) {
@@ -65,12 +62,20 @@ impl Loss {
             self.detail = other.detail;
         }
         for (package, of) in other.packages {
-            self.add(&package, &of.record, of.count);
+            self.add(&package, &of.records, of.count);
         }
         self.count = self.count.saturating_add(other.unnamed);
         self.unnamed = self.unnamed.saturating_add(other.unnamed);
-        self.examples.extend(other.examples);
-        self.examples.truncate(EXAMPLES_MAX);
+        add_some(&mut self.examples, &other.examples, EXAMPLES_MAX);
+    }
+}
+
+/// Adds what is not there yet, as far as there is room.
+fn add_some(list: &mut Vec<String>, more: &[String], room: usize) {
+    for one in more {
+        if list.len() < room && !list.contains(one) {
+            list.push(one.clone());
+        }
     }
 }
 
@@ -91,7 +96,7 @@ impl Losses {
             if loss.detail.is_empty() {
                 loss.detail = detail();
             }
-            loss.add(package, record, 1);
+            loss.add(package, &[record.to_owned()], 1);
         }
     }
     /// Takes over a loss of a shard.
@@ -133,7 +138,7 @@ mod tests {
         assert_eq!(all.len(), 1);
         let loss = &all[0].1;
         assert_eq!((loss.count, loss.packages.len(), loss.unnamed), (2_002, PACKAGES_MAX, 1_489));
-        assert_eq!(loss.packages["p0"], LostOf { count: 2, record: "R-0".into() });
+        assert_eq!(loss.packages["p0"], LostOf { count: 2, records: vec!["R-0".into(), "R-again".into()] });
         assert_eq!((loss.detail.as_str(), loss.examples.len()), ("d", EXAMPLES_MAX));
     }
 }

@@ -3,8 +3,8 @@
 use crate::Options;
 use crate::range::{Judgement, judge};
 use crate::subject::Judged;
-use seaworthy_advisory::{Lookup, LookupError, Loss, Record};
-use seaworthy_types::{Affected, Completeness, DataSource, Inventory, Note, distribution, ecosystem};
+use seaworthy_advisory::{Lookup, LookupError, Loss, LostOf, Record};
+use seaworthy_types::{Affected, Completeness, DataSource, Inventory, Note, distribution, ecosystem, is_cve};
 use std::collections::{BTreeMap, BTreeSet};
 
 const UNIT: &str = "match";
@@ -158,7 +158,7 @@ impl<'a> Coverage<'a> {
         let mut notes = self.distribution_notes();
         notes.extend(self.source_notes());
         for (shard, names) in &self.asked {
-            notes.extend(self.data.lost(shard).iter().filter_map(|loss| lost(shard, loss, names)));
+            notes.extend(self.data.lost(shard).iter().flat_map(|loss| lost(self.data, shard, loss, names)));
         }
         for (shard, names) in &self.without_data {
             notes.push(without_data(shard, names, self.inventory));
@@ -281,14 +281,27 @@ impl<'a> Coverage<'a> {
 }
 
 /// What import lost of a shard, when it concerns this scan: statements on packages it holds, or on
-/// nobody knows which. The rest is told by `seaworthy db status`.
-fn lost(shard: &str, loss: &Loss, names: &BTreeSet<String>) -> Option<Note> {
+/// nobody knows which. Nothing is missing where other advisories speak of the same vulnerabilities of
+/// the package. The rest is told by `seaworthy db status`.
+fn lost(data: &dyn Lookup, shard: &str, loss: &Loss, names: &BTreeSet<String>) -> Vec<Note> {
     const UNIT: &str = "import";
     if loss.packages.is_empty() && loss.unnamed == 0 {
-        return Some(Note::info(&loss.code, UNIT, shard, loss.detail.clone()));
+        return vec![Note::info(&loss.code, UNIT, shard, loss.detail.clone())];
     }
-    let held: Vec<_> = loss.packages.iter().filter(|(name, _)| names.contains(*name)).collect();
-    let mut records: Vec<String> = held.iter().map(|(_, of)| of.record.clone()).collect();
+    let held = loss.packages.iter().filter(|(name, _)| names.contains(*name));
+    let (told, held): (Vec<_>, Vec<_>) = held.partition(|(name, of)| is_told(data, shard, name, of));
+    let mut notes = Vec::new();
+    if !told.is_empty() {
+        let records: Vec<String> = told.iter().flat_map(|(_, of)| of.records.iter().cloned()).collect();
+        let detail = format!(
+            "{} could not be used when the data were imported ({}); other advisories speak of the same \
+             vulnerabilities of these packages",
+            listed(&records),
+            loss.detail
+        );
+        notes.push(Note::info(&loss.code, UNIT, shard, detail));
+    }
+    let mut records: Vec<String> = held.iter().flat_map(|(_, of)| of.records.iter().cloned()).collect();
     let mut parts = Vec::new();
     if !held.is_empty() {
         let count = held.iter().map(|(_, of)| of.count).fold(0, u64::saturating_add);
@@ -301,7 +314,7 @@ fn lost(shard: &str, loss: &Loss, names: &BTreeSet<String>) -> Option<Note> {
         records.extend(loss.examples.iter().cloned());
     }
     if parts.is_empty() {
-        return None;
+        return notes;
     }
     let detail = format!(
         "{} could not be used when the data were imported, and nobody judged by them ({}): {}",
@@ -309,7 +322,32 @@ fn lost(shard: &str, loss: &Loss, names: &BTreeSet<String>) -> Option<Note> {
         listed(&records),
         loss.detail
     );
-    Some(Note::gap(&loss.code, UNIT, shard, detail))
+    notes.push(Note::gap(&loss.code, UNIT, shard, detail));
+    notes
+}
+
+/// Whether other advisories speak of all vulnerabilities of which statements on a package were lost.
+fn is_told(data: &dyn Lookup, shard: &str, package: &str, of: &LostOf) -> bool {
+    let Ok(said) = data.records(shard, package) else { return false };
+    let standing: Vec<&Record> = said.iter().filter(|record| record.advisory.withdrawn.is_none()).collect();
+    let told = |lost: &String| {
+        // `VICTIMS-CVE-2014-3529` says itself which it is; of what was kept of it the rest is known.
+        let own = lost.find("CVE-").and_then(|at| lost.get(at..)).filter(|id| is_cve(id));
+        let kept = standing.iter().filter(|record| record.advisory.id == *lost);
+        let mut ids: BTreeSet<&str> = kept.flat_map(|r| &r.vulnerabilities).map(|v| v.id.as_str()).collect();
+        ids.extend(own);
+        let speaks = |id: &str| {
+            let mut others = standing.iter().filter(|record| record.advisory.id != *lost);
+            others.any(|record| {
+                record.vulnerabilities.iter().any(|v| v.id == id || v.aliases.iter().any(|a| a == id))
+            })
+        };
+        match ids.is_empty() {
+            true => speaks(lost),
+            false => ids.iter().all(|id| speaks(id)),
+        }
+    };
+    of.count == of.records.len() as u64 && of.records.iter().all(told)
 }
 
 fn without_data(shard: &str, names: &[String], inventory: &Inventory) -> Note {

@@ -55,6 +55,10 @@ pub fn judge(affected: &Affected, version: &str, scheme: &Scheme) -> Judgement {
 }
 
 fn same(listed: &str, version: &str, scheme: &Scheme) -> bool {
+    // Two branches with names are not one because nobody can order them.
+    if (scheme.falls_back)(version) || (scheme.falls_back)(listed) {
+        return listed.trim().eq_ignore_ascii_case(version.trim());
+    }
     listed == version || (scheme.compare)(listed, version) == Ok(Ordering::Equal)
 }
 

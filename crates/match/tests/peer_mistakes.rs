@@ -5,70 +5,11 @@
 //! (`identify`, `homes`), packages that exist only as package.json beside a hidden lock file in the
 //! cataloguer `node-package` (case `normal`), `(devel)` and toolchain suffixes in `go-binary`.
 
-use seaworthy_advisory::import::{Import, Others};
-use seaworthy_advisory::{Database, feed};
-use seaworthy_match::{Matches, Options, match_inventory};
-use seaworthy_types::{
-    Date, Grade, Inventory, Note, OsRelease, Outcome, Package, SourcePackage, Status, Timestamp,
-};
-use std::path::Path;
+mod common;
 
-const NOW: Timestamp = Timestamp(1_795_500_000);
-
-/// Matches packages against files of feeds, given as path and text.
-fn matched(files: &[(&str, &str)], packages: Vec<Package>) -> Outcome<Matches> {
-    let folder = tempfile::tempdir().expect("folder");
-    let (sources, database) = ([folder.path().join("feeds")], folder.path().join("db"));
-    for (path, text) in files {
-        let file = sources[0].join(path);
-        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
-        std::fs::write(file, text).expect("written");
-    }
-    import(&sources, &database);
-    let opened = Database::open(&database).expect("opened").value;
-    let os = Some(OsRelease {
-        id: "debian".into(),
-        version_id: "12".into(),
-        codename: "bookworm".into(),
-        pretty_name: "Debian GNU/Linux 12 (bookworm)".into(),
-        id_like: Vec::new(),
-        cpe_name: String::new(),
-        variant_id: String::new(),
-    });
-    let inventory = Inventory { os, packages, ..Inventory::default() };
-    let today = Date::parse("2026-11-24").expect("a day");
-    match_inventory(&inventory, &opened, &Options { today, data_age_days_max: 36_500 })
-}
-
-fn import(sources: &[std::path::PathBuf], database: &Path) {
-    let import =
-        Import { sources, database, feeds: feed::ALL, now: NOW, manifest: None, others: Others::Keep };
-    import.run(&mut |_| {}).expect("imported");
-}
-
-/// `id name version` of all findings, sorted.
-fn found(outcome: &Outcome<Matches>) -> Vec<String> {
-    let line = |finding: &seaworthy_types::Finding| {
-        format!("{} {} {}", finding.vulnerability, finding.subject.name, finding.subject.version)
-    };
-    let mut lines: Vec<String> = outcome.value.findings.iter().map(line).collect();
-    lines.sort();
-    lines
-}
-
-fn package(ecosystem: &str, name: &str, version: &str) -> Package {
-    Package::new(ecosystem, name, version, "test")
-}
-
-fn osv(id: &str, ecosystem: &str, name: &str, ranges: &str, versions: &str) -> String {
-    format!(
-        r#"{{"id":"{id}","modified":"2026-01-01T00:00:00Z","affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"{name}"}},"ranges":[{ranges}],"versions":[{versions}]}}]}}"#
-    )
-}
-
-fn events(kind: &str, events: &str) -> String {
-    format!(r#"{{"type":"{kind}","events":[{events}]}}"#)
-}
+use common::{events, found, matched, osv, package};
+use seaworthy_match::Matches;
+use seaworthy_types::{Grade, Note, Outcome, Package, SourcePackage, Status};
 
 #[test]
 fn a_commit_as_fix_leaves_the_enumerated_versions_to_decide() {
@@ -170,6 +111,13 @@ fn an_end_before_its_start_is_refused_and_other_ranges_stay() {
     );
     let other = matched(&[("osv/Maven/1.json", &record)], vec![package("maven", "g:other", "1.0")]);
     assert_eq!(gaps(&other), []);
+    // Another advisory on the same vulnerability of the package: nothing is missing.
+    let again = events("ECOSYSTEM", r#"{"introduced":"3.11"},{"fixed":"3.11.1"}"#);
+    let again = osv("GHSA-again", "Maven", "org.apache.poi:poi-ooxml", &again, "");
+    let again = again.replacen("\"modified\"", r#""aliases":["CVE-2014-3529"],"modified""#, 1);
+    let files = [("osv/Maven/1.json", record.as_str()), ("osv/Maven/3.json", &again)];
+    let told = gaps(&matched(&files, vec![package("maven", "org.apache.poi:poi-ooxml", "4.0.0")]));
+    assert_eq!((told.len(), told[0].grade), (1, Grade::Info), "{told:?}");
     // Nobody knows what a broken record spoke of: a gap for all.
     let files = [("osv/Maven/1.json", record.as_str()), ("osv/Maven/2.json", "{\"id\":")];
     let told = gaps(&matched(&files, vec![package("maven", "g:other", "1.0")]));

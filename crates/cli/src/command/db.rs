@@ -250,7 +250,9 @@ fn print_losses(out: &mut impl Write, database: &Database) -> Result<()> {
             let mut names: Vec<String> = loss
                 .packages
                 .iter()
-                .map(|(name, of)| format!("{} ({})", clean(name), clean(&of.record)))
+                .map(|(name, of)| {
+                    format!("{} ({})", clean(name), clean(of.records.first().map_or("", String::as_str)))
+                })
                 .collect();
             let more = names.len().saturating_sub(NAMES_MAX);
             names.truncate(NAMES_MAX);
