@@ -3,7 +3,7 @@
 
 use crate::conditions;
 use crate::range::{Judgement, judge};
-use crate::subject::{Paid, subjects};
+use crate::subject::{Judged, Paid, Question, subjects};
 use seaworthy_advisory::{Lookup, LookupError, Record};
 use seaworthy_types::{Event, Inventory};
 
@@ -37,37 +37,66 @@ pub fn explain(inventory: &Inventory, data: &dyn Lookup, id: &str) -> Result<Vec
         if judged.shard.is_empty() {
             continue;
         }
-        let shards = std::iter::once((&judged.shard, None));
-        let shards: Vec<_> = shards.chain(judged.paid.iter().map(|paid| (&paid.shard, Some(paid)))).collect();
-        for (question, (shard, paid)) in
-            judged.questions.iter().flat_map(|question| shards.iter().map(move |shard| (question, *shard)))
-        {
-            for record in data.records(shard, &question.name)? {
-                if !is_called(&record, id) {
-                    continue;
-                }
-                let holds = conditions::hold(&record.affected.conditions, question.package);
-                let judgement = seaworthy_version::by_name(judged.scheme)
-                    .map(|scheme| judge(&record.affected, &question.version, scheme));
-                let (affected, mut outcome) = outcome(&record, holds, judgement, judged.scheme);
-                if let Some(paid) = paid {
-                    outcome.push_str(&format!(" (data of {}: {})", paid.label, weight(paid)));
-                }
-                found.push(Explanation {
-                    package: judged.subject.name.clone(),
-                    version: question.version.clone(),
-                    purl: judged.subject.purl.clone(),
-                    advisory: record.advisory.id.clone(),
-                    source: record.advisory.source.clone(),
-                    shard: shard.clone(),
-                    says: says(&record),
-                    outcome,
-                    affected,
-                });
+        for question in &judged.questions {
+            let ask = |paid| said(data, &judged, question, paid, id);
+            let mut own = ask(None)?;
+            if let Some(paid) = &judged.paid {
+                let mut theirs = ask(Some(paid))?;
+                let (deciding, other) = if paid.held { (&theirs, &mut own) } else { (&own, &mut theirs) };
+                overrule(deciding, other, paid.held);
+                own.append(&mut theirs);
             }
+            found.append(&mut own);
         }
     }
     Ok(found)
+}
+
+/// What one shard says to a question.
+fn said(
+    data: &dyn Lookup,
+    judged: &Judged<'_>,
+    question: &Question<'_>,
+    paid: Option<&Paid>,
+    id: &str,
+) -> Result<Vec<Explanation>, LookupError> {
+    let shard = paid.map_or(&judged.shard, |paid| &paid.shard);
+    let mut found = Vec::new();
+    for record in data.records(shard, &question.name)? {
+        if !is_called(&record, id) {
+            continue;
+        }
+        let holds = conditions::hold(&record.affected.conditions, question.package);
+        let judgement = seaworthy_version::by_name(judged.scheme)
+            .map(|scheme| judge(&record.affected, &question.version, scheme));
+        let (affected, mut outcome) = outcome(&record, holds, judgement, judged.scheme);
+        if let Some(paid) = paid {
+            outcome.push_str(&format!(" (data of {}: {})", paid.label, weight(paid)));
+        }
+        found.push(Explanation {
+            package: judged.subject.name.clone(),
+            version: question.version.clone(),
+            purl: judged.subject.purl.clone(),
+            advisory: record.advisory.id.clone(),
+            source: record.advisory.source.clone(),
+            shard: shard.clone(),
+            says: says(&record),
+            outcome,
+            affected,
+        });
+    }
+    Ok(found)
+}
+
+/// Of what both the release's data and its subscription's speak of, one decides.
+fn overrule(deciding: &[Explanation], other: &mut [Explanation], held: bool) {
+    let Some(first) = deciding.first() else { return };
+    if held || !deciding.iter().any(|said| said.affected) {
+        for said in other.iter_mut().filter(|said| said.affected) {
+            said.affected = false;
+            said.outcome.push_str(&format!("; the data of {} decide", first.shard));
+        }
+    }
 }
 
 /// What the words of a subscription's data count for.

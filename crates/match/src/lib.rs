@@ -1,5 +1,26 @@
 //! Packages × advisories → findings, each with its reason. Never guesses by CPE; does not know where
 //! packages came from.
+//!
+//! # Rules
+//!
+//! - A distribution's package is judged by its source package and the data of its release; everything
+//!   else by its ecosystem's data.
+//! - Data of a distribution's subscription (Ubuntu Pro: `ubuntu:pro-18.04`) are asked beside those of the
+//!   release. Of a vulnerability that both speak of, the data that the installed version belongs to
+//!   decide: Pro's for a version that holds `+esm` or `~esm`, the release's for all others. What only
+//!   one of them speaks of holds for both. A fix that only the subscription gives is named in the reason
+//!   ("fixed in … with Ubuntu Pro") and is no fix for anybody else: no version to move to, and not
+//!   what the default rule means by "has a fix".
+//! - An upper bound that nobody called a fix ends a range and is never offered as one.
+//! - What can be read of a version decides as far as it goes; where an unreadable part would decide, that
+//!   is the gap `version-unreadable`. Where the order only guesses (a branch `dev-main`, a Python version
+//!   from before PEP 440) and a bound was compared with it: the gap `version-guessed`.
+//! - A Go module that is replaced is judged by the path and version of what is built in its place, as
+//!   govulncheck does; where the data would speak of the original, `package-replaced` tells.
+//! - Beside data that are known to be partial the starter set speaks of what these say nothing about
+//!   (`seaworthy_advisory::Database`).
+//! - A statement that import lost is a gap for scans that hold its package, unless other advisories speak
+//!   of the same vulnerability of that package.
 
 mod answer;
 mod conditions;

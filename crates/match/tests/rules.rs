@@ -87,6 +87,11 @@ fn the_explanation_tells_whose_data_they_are() {
     let said = explain(&inventory, &data, "CVE-2025-1179").expect("sound");
     assert_eq!((said.len(), said[0].shard.as_str(), said[0].affected), (1, "ubuntu:pro-18.04", true));
     assert!(said[0].outcome.contains("data of Ubuntu Pro"), "{}", said[0].outcome);
+    let free = [(FREE, "binutils", Some("2.30-1")), (PRO, "binutils", Some("2.30-9+esm1"))];
+    let (_folder, data) = database(&[("osv/Ubuntu/1.json", &ubuntu("CVE-2025-1179", &free))]);
+    let said = explain(&inventory, &data, "CVE-2025-1179").expect("sound");
+    assert!(said.len() == 2 && said.iter().all(|said| !said.affected), "{said:?}");
+    assert!(said[1].outcome.ends_with("the data of ubuntu:18.04 decide"), "{}", said[1].outcome);
 }
 
 fn coded<'a>(outcome: &'a Outcome<Matches>, code: &str) -> Vec<&'a Note> {

@@ -276,7 +276,7 @@ pub fn unfixed(finding: &Finding) -> &str {
 fn out_of_reach(finding: &Finding) -> Option<&str> {
     let mut reasons = finding.reasons.iter().filter(|_| finding.fixed_version.is_none());
     let reason = reasons.find(|reason| !reason.fixed_versions.is_empty())?;
-    Some(reason.status_reason.as_str()).filter(|text| !text.is_empty())
+    Some(reason.status_reason.as_str()).filter(|text| text.starts_with("fixed in "))
 }
 
 /// Findings without a known fix by status: (status text, number), most first.
