@@ -427,3 +427,21 @@ fn the_starter_set_knows_exploited_ones_that_a_partial_catalogue_lacks() {
         assert_eq!(day("CVE-2021-44228").as_deref(), added.then_some("2021-12-10"));
     }
 }
+
+#[test]
+fn a_shard_that_stays_because_its_file_failed_says_so() {
+    let at = place(&[("npm.lines", NPM)]);
+    import(&at.feeds, &at.database).expect("imported");
+    std::fs::write(at.feeds.join("npm.lines"), "broken\n").expect("written");
+    std::fs::write(at.feeds.join("PyPI.lines"), "PYSEC-7|||20|pypi|left|1\n").expect("written");
+    import(&at.feeds, &at.database).expect("imported");
+    let database = Database::open(&at.database).expect("opened").value;
+    assert_eq!(fixed(&database.records("npm", "@a/left").expect("sound")), ["1.0"]);
+    let lost = database.lost("npm");
+    assert_eq!((lost.len(), lost[0].code.as_str(), lost[0].count), (1, "feed-failed", 1), "{lost:?}");
+    assert!(lost[0].detail.contains("`npm.lines`") && lost[0].packages.is_empty());
+    assert!(database.lost("pypi").is_empty() && database.lost("maven").is_empty());
+    std::fs::write(at.feeds.join("npm.lines"), NPM).expect("written");
+    import(&at.feeds, &at.database).expect("imported");
+    assert!(Database::open(&at.database).expect("opened").value.lost("npm").is_empty());
+}

@@ -317,7 +317,7 @@ fn lost(data: &dyn Lookup, shard: &str, loss: &Loss, names: &BTreeSet<String>) -
         return notes;
     }
     let detail = format!(
-        "{} could not be used when the data were imported, and nobody judged by them ({}): {}",
+        "{} could not be used when the data were imported and did not count ({}): {}",
         parts.join(" and "),
         listed(&records),
         loss.detail

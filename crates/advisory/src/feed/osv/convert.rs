@@ -295,7 +295,7 @@ fn package_entries(package: schema::Package, context: &mut Context<'_>) -> Vec<A
     let versions = read_versions(&place, &package, &ranges, versions.0, context);
     if ranges.is_empty() && versions.is_empty() {
         context.tally.lost((&place.shard, &package), "unusable-range", context.id, || {
-            format!("neither a version range nor versions remain for `{}`", text::clip(bare, 100))
+            "neither a version range nor versions of the package remain".into()
         });
         return Vec::new();
     }
