@@ -163,7 +163,7 @@ pub fn run(data: &[u8]) {
     let Some(file) = files.get(choice / 2) else {
         match choice - files.len() * 2 {
             0 => drop(stored::decode_advisory(rest)),
-            1 => drop(stored::decode_package(rest, "shard", "package")),
+            1 => drop(stored::decode_package(rest, "shard", "package", &mut |_, _| {})),
             _ => drop(stored::decode_enrichment(rest)),
         }
         return;
