@@ -19,8 +19,13 @@ pub enum Error {
     #[error("{0}")]
     Target(String),
     /// The image or SBOM is damaged, hostile or of an unknown kind.
-    #[error("{0}")]
-    Read(String),
+    #[error("`{}` cannot be scanned: {what}", path.display())]
+    Read {
+        /// Which target.
+        path: PathBuf,
+        /// What is wrong with it, and what to try.
+        what: String,
+    },
     /// The parsing process could not be started or died.
     #[error("the parsing process failed: {what}")]
     Child {

@@ -169,36 +169,59 @@ impl<'de> Visitor<'de> for UnreadVisitor {
     }
 }
 
-/// Whether the document looks like an SBOM of any kind, supported or not.
+/// An SBOM names itself within this many bytes.
+pub const HEAD_BYTES: usize = 64 << 10;
+
+/// Whether a file that starts so is an SBOM of any kind, supported or not, by what such a document must
+/// say of itself.
 pub fn looks_like(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(head.get(..4096).unwrap_or(head));
-    ["CycloneDX", "cyclonedx.org", "spdxVersion", "SPDXVersion", "spdx.org"]
-        .iter()
-        .any(|word| text.contains(word))
+    let text = start(head);
+    if text.starts_with('{') {
+        let marks = ["\"bomFormat\"", "\"spdxVersion\"", "\"SPDXID\"", "https://spdx.org/rdf/3"];
+        return marks.iter().any(|mark| text.contains(mark));
+    }
+    foreign(&text).is_some()
+}
+
+/// The first characters, without what may stand before a document.
+fn start(bytes: &[u8]) -> String {
+    let head = String::from_utf8_lossy(bytes.get(..HEAD_BYTES).unwrap_or(bytes));
+    head.trim_start_matches('\u{feff}').trim_start().to_owned()
+}
+
+const ADVICE_CYCLONEDX: &str = "Convert it: cyclonedx convert --output-format json";
+const ADVICE_SPDX: &str =
+    "Convert it to SPDX JSON with the tools of SPDX (pyspdxtools -i FILE -o FILE.spdx.json)";
+
+/// A form of SBOM that no reader reads, and what to do with it. A mere mention of a format, as in the
+/// build file of a project, is not enough.
+fn foreign(text: &str) -> Option<(&'static str, &'static str)> {
+    let line = |start: &str| text.lines().any(|line| line.starts_with(start));
+    match text.as_bytes().first()? {
+        b'<' if text.contains("=\"http://cyclonedx.org/schema/bom") => {
+            Some(("CycloneDX in XML", ADVICE_CYCLONEDX))
+        }
+        b'<' if text.contains("http://spdx.org/rdf/terms") => Some(("SPDX in RDF or XML", ADVICE_SPDX)),
+        b'@' if text.contains("spdx.org/rdf/") => Some(("SPDX in RDF (Turtle)", ADVICE_SPDX)),
+        b'S' | b'#' if line("SPDXVersion:") => Some(("SPDX in tag-value form", ADVICE_SPDX)),
+        b'{' | b'<' => None,
+        _ if line("spdxVersion:") => Some(("SPDX in YAML", ADVICE_SPDX)),
+        _ => None,
+    }
 }
 
 fn unsupported_text(bytes: &[u8]) -> Option<SbomError> {
-    let head = String::from_utf8_lossy(bytes.get(..4096).unwrap_or(bytes));
-    let head = head.trim_start();
-    let unsupported = |what, advice| Some(SbomError::Unsupported { what, advice });
-    if head.starts_with('<') {
-        return match () {
-            () if head.contains("cyclonedx") => {
-                unsupported("CycloneDX in XML", "Convert it: cyclonedx convert --output-format json")
-            }
-            () if head.contains("spdx") => {
-                unsupported("SPDX in RDF or XML", "Convert it to SPDX JSON with the SPDX tools")
-            }
-            () => unsupported("XML", "Make the document in JSON"),
-        };
-    }
-    if head.starts_with("SPDXVersion:") || (head.starts_with('#') && head.contains("\nSPDXVersion:")) {
-        return unsupported("SPDX in tag-value form", "Convert it to SPDX JSON with the SPDX tools");
-    }
-    if !head.starts_with('{') && head.contains("spdxVersion:") {
-        return unsupported("SPDX in YAML", "Convert it to SPDX JSON with the SPDX tools");
-    }
-    None
+    let head = start(bytes);
+    let other = || match head.as_bytes() {
+        [b'<', ..] => Some(("XML", "Make the document in JSON")),
+        // Nobody writes JSON in UTF-16 but the shells of Windows, when output is redirected.
+        [..] if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) => {
+            Some(("Text in UTF-16", "Convert it: iconv -f UTF-16 -t UTF-8"))
+        }
+        _ => None,
+    };
+    let (what, advice) = foreign(&head).or_else(other)?;
+    Some(SbomError::Unsupported { what, advice })
 }
 
 fn unsupported_json(document: &Json<'_>) -> SbomError {
