@@ -4,6 +4,7 @@ use crate::json::{Json, Name};
 use seaworthy_types::{About, ImageFacts, Inventory, Limits, Outcome, TargetKind};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::collections::HashSet;
 
 // tidy:begin
 pub mod cyclonedx;
@@ -115,7 +116,13 @@ impl<'de> Visitor<'de> for TopLevelVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
         let mut members = Vec::new();
+        let mut names = HashSet::new();
         while let Some(Name(name)) = map.next_key()? {
+            // Of two lists of packages other readers may take the other one: neither is believed.
+            if !names.insert(name.clone()) {
+                let name = crate::component::clipped(&name, 40);
+                return Err(serde::de::Error::custom(format!("`{name}` stands twice in the document")));
+            }
             let value = match UNREAD.contains(&name.as_ref()) {
                 true => Json::Array(map.next_value::<Unread>()?.0),
                 false => map.next_value()?,
@@ -167,6 +174,26 @@ impl<'de> Visitor<'de> for UnreadVisitor {
     fn visit_unit<E>(self) -> Result<bool, E> {
         Ok(false)
     }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
+    }
 }
 
 /// An SBOM names itself within this many bytes.
@@ -177,7 +204,14 @@ pub const HEAD_BYTES: usize = 64 << 10;
 pub fn looks_like(head: &[u8]) -> bool {
     let text = start(head);
     if text.starts_with('{') {
-        let marks = ["\"bomFormat\"", "\"spdxVersion\"", "\"SPDXID\"", "https://spdx.org/rdf/3"];
+        let marks = [
+            "\"bomFormat\"",
+            "cyclonedx.org/schema/bom",
+            "\"spdxVersion\"",
+            "\"SPDXID\"",
+            "spdx.org/rdf/3",
+            "spdx.github.io/spdx-spec/v3",
+        ];
         return marks.iter().any(|mark| text.contains(mark));
     }
     foreign(&text).is_some()
