@@ -13,4 +13,5 @@ mod memory;
 mod outputs;
 mod roundtrip;
 mod targets;
+mod terminal;
 mod verdicts;

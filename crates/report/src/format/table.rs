@@ -330,7 +330,9 @@ impl Columns {
         let worst = take(14, 14);
         let fixed = take(longest(fixed_text, 8, 30), 8);
         let installed = take(longest(installed_text, 9, 30), 9);
-        Self { package, installed, fixed, unknown, worst: worst + left }
+        // What is left over goes to the ids, if there are any.
+        let worst = if worst > 0 { worst + left } else { 0 };
+        Self { package, installed, fixed, unknown, worst }
     }
 
     fn header(&self, page: &Page) -> String {
