@@ -66,8 +66,13 @@ fn run_held(mut command: Command, out: Option<u16>, err: Option<u16>, stop: &str
     // The command holds our copies of the program's ends.
     drop(command);
     if !stop.is_empty() {
-        assert!(wait_for(|| !children(child.id()).is_empty()), "it has no child");
-        let reading = Pid::from_raw(children(child.id())[0] as i32).expect("a number");
+        // Not before it runs its own program: until then its parent is held with it.
+        let runs = |child: &u32| {
+            std::fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.ends_with(b"__read\0"))
+        };
+        let reading = || children(child.id()).into_iter().find(runs);
+        assert!(wait_for(|| reading().is_some()), "it has no child");
+        let reading = reading().and_then(|child| Pid::from_raw(child as i32)).expect("it is there still");
         kill_process(reading, Signal::STOP).expect("held");
         assert!(wait_for(|| text(&err.written).contains(stop)), "{stop}: {:?}", text(&err.written));
         kill_process(reading, Signal::CONT).expect("let go");
