@@ -173,14 +173,17 @@ fn progress_is_shown_to_people_only_and_goes_away() {
 fn an_error_after_progress_is_readable() {
     let lab = Lab::with_data();
     let target = slow(&lab);
-    let bytes = std::fs::read(lab.path("work").join(target)).expect("there");
-    lab.file("cut.tar", &bytes[..bytes.len() - (1 << 20)]);
+    let mut bytes = std::fs::read(lab.path("work").join(target)).expect("there");
+    let content = bytes.windows(1 << 10).position(|part| part.iter().all(|byte| *byte == 7));
+    // A wrong digest is seen only when all has been read.
+    bytes[content.expect("the content") + (1 << 20)] = 8;
+    lab.file("changed.tar", bytes);
     let mut command = lab.command();
-    command.args(["scan", "cut.tar", "--no-cache"]).env("TERM", "xterm");
+    command.args(["scan", "changed.tar", "--no-cache"]).env("TERM", "xterm");
     let (code, _, err) = run_held(command, None, Some(100), "reading");
     assert_eq!(code, 2, "{err}");
     let seen: Vec<String> = screen(&err).into_iter().filter(|line| !line.is_empty()).collect();
-    assert!(seen[0].starts_with("seaworthy: `cut.tar`"), "{seen:?}");
+    assert!(seen[0].starts_with("seaworthy: `changed.tar`"), "{seen:?}");
     assert_eq!(seen.len(), 1, "{seen:?}");
 }
 
