@@ -14,4 +14,5 @@ mod outputs;
 mod roundtrip;
 mod targets;
 mod terminal;
+mod updates;
 mod verdicts;
