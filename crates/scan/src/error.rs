@@ -15,6 +15,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// There is nothing of that name.
+    #[error(
+        "cannot open `{}`: No such file or directory. To scan an image that an engine holds, save it first: \
+         docker save IMAGE -o image.tar",
+        path.display()
+    )]
+    Missing {
+        /// Which path.
+        path: PathBuf,
+    },
     /// The target's name or kind makes no sense.
     #[error("{0}")]
     Target(String),

@@ -246,3 +246,39 @@ fn the_table_fits_the_terminal() {
         }
     }
 }
+
+/// Who types too little is told what to type, and who is lost where to go.
+#[test]
+fn every_dead_end_names_a_way_out() {
+    let lab = Lab::new();
+    // The laboratory names the database by a variable, which is an argument to the parser.
+    for (arguments, part) in [
+        (&[][..], "seaworthy scan nginx.tar"),
+        (&["--quiet"], "seaworthy scan nginx.tar"),
+        (&["db"], "Usage: seaworthy db"),
+        (&["cache"], "Usage: seaworthy cache"),
+    ] {
+        let ran = lab.run(arguments);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains(part) && !ran.err.contains("__read"), "{}", ran.err);
+    }
+    let help = lab.run(&["scan", "--help"]).coded(0).out;
+    for part in ["Output:", "Verdict:", "Everywhere:", "Examples:", "--fail-on high"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+    let misspelt = lab.run(&["scna"]);
+    assert!(misspelt.code == 2 && misspelt.err.contains("'scan'"), "{}", misspelt.err);
+    lab.run(&["scan", "nginx:1.25"]).refused(&["nginx:1.25", "docker save"]);
+    let forced = lab.run(&["scan", "sbom:absent.json"]).refused(&["absent.json", "No such file"]);
+    assert!(!forced.err.contains("docker save"), "{}", forced.err);
+    for columns in [60, 80] {
+        let mut command = lab.command();
+        command.arg("list").env("TERM", "xterm");
+        let (code, out, _) = run(command, Some(columns), None);
+        assert_eq!(code, 0);
+        assert!(out.contains("spdx-3") && out.contains("pep440"), "{out}");
+        for line in screen(&out) {
+            assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
+        }
+    }
+}
