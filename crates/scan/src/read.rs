@@ -197,7 +197,9 @@ impl<'r> Talk<'r> {
             let bytes_max = frame_bytes_max(&self.request.limits);
             match protocol::receive(&mut self.replies, bytes_max).map_err(Self::broken)? {
                 Reply::Progress(bytes) => self.progress.advance(bytes),
-                Reply::Failed(text) => return Err(Error::Read(text)),
+                Reply::Failed(what) => {
+                    return Err(Error::Read { path: self.request.spec.path.clone(), what });
+                }
                 reply => return Ok(reply),
             }
         }

@@ -9,13 +9,12 @@ mod header;
 mod manifest;
 mod ndb;
 mod sqlite;
-mod vendor;
 
 use self::bytes::{Bytes, Losses};
 use super::{Cataloguer, Facts, File, Pattern};
 use crate::assemble::{Builder, View};
 use crate::database::{self, Ownership, Record, Strangers, UNREADABLE};
-use seaworthy_types::{About, Note, Origin, Reads};
+use seaworthy_types::{About, Note, Origin, Reads, distribution};
 
 /// The unit.
 pub const CATALOGUER: &dyn Cataloguer = &Rpm;
@@ -24,7 +23,7 @@ struct Rpm;
 
 const ABOUT: About = About {
     name: "rpm",
-    version: 1,
+    version: 2,
     ecosystem: "rpm",
     reads: Reads::Installed,
     coverage: "Reads rpm databases (SQLite, NDB, Berkeley DB) in var/lib/rpm, usr/lib/sysimage/rpm and \
@@ -80,7 +79,7 @@ impl Cataloguer for Rpm {
     }
 
     fn assemble(&self, view: &View<'_>, builder: &mut Builder) {
-        let os = view.os().map_or("", |os| os.id.as_str());
+        let distribution = view.os().and_then(distribution::of);
         let mut strangers = Strangers::default();
         let mut ownership = Ownership::default();
         let both = view.exists(MANIFEST_1) && view.exists(MANIFEST_2);
@@ -95,9 +94,9 @@ impl Cataloguer for Rpm {
                 continue;
             }
             let mut package = database::package(&ABOUT, &record, location, layer);
-            let why = package.facts.get("vendor").and_then(|vendor| vendor::stranger(vendor, os));
-            if let Some(why) = why {
-                strangers.add(&mut package, &why);
+            let vendor = package.facts.get("vendor").cloned().unwrap_or_default();
+            if distribution.is_some_and(|record| record.is_strange_vendor(&vendor)) {
+                strangers.add(&mut package, &format!("vendor {vendor}"));
             }
             if package.origin == Origin::Distribution {
                 let owner = builder.owner(&record.name);
