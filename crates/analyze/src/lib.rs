@@ -23,6 +23,6 @@ pub(crate) mod third_party;
 pub(crate) mod xml;
 mod zip;
 
-pub use assemble::assemble;
+pub use assemble::{assemble, assemble_within};
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};
 pub use read::{LayerFacts, LayerReader};

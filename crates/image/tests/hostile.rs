@@ -99,7 +99,7 @@ fn bombs() {
         Err(Error::Limit { limit, .. }) => limit,
         other => panic!("{packing:?}: {:?}", other.map(|walked| walked.1)),
     };
-    let ratio = || Limits { inflate_ratio_max: 100, inflate_excess_bytes_max: 4 << 20, ..Limits::default() };
+    let ratio = || Limits { inflate_ratio_max: 20, inflate_excess_bytes_max: 4 << 20, ..Limits::default() };
     assert_eq!(limit(ratio(), Packing::Gzip), "inflate_ratio_max");
     assert_eq!(limit(ratio(), Packing::Zstd), "inflate_ratio_max");
     let bytes = || Limits { layer_bytes_max: 1 << 20, ..Limits::default() };
@@ -255,6 +255,20 @@ fn rereads_are_bounded() {
         assert!(reader.results.iter().flat_map(|result| result.as_ref().err()).all(is_budget));
         assert_eq!(reader.results.last().and_then(|result| result.as_ref().ok()), Some(&3));
     }
+}
+
+#[test]
+fn long_names_and_little_memory() {
+    let mut tar = Tar::new();
+    tar.file("folder/long-name", b"1").file("short", b"2").symlink("link", "some/long/target");
+    let layer = Layer { tar: tar.finish(), packing: Packing::Plain };
+    let limits = Limits { path_bytes_max: 10, ..Limits::default() };
+    let (seen, result) = walk(&layer, &limits, WalkMode::Inline).expect("a walk");
+    assert_eq!((seen.paths(), codes(&result.notes)), (vec!["short"], vec!["path-too-long"]));
+    assert!(result.notes.iter().all(|note| note.grade == seaworthy_types::Grade::Gap));
+    // Less memory: smaller files whole, fewer layers at a time.
+    let walks = |memory| seaworthy_image::walks_max(&Limits::with_memory(memory));
+    assert_eq!((walks(1), walks(16 << 20), walks(160 << 20), walks(16 << 30)), (1, 3, 5, 63));
 }
 
 /// Text that packs like text: words in a random order.
