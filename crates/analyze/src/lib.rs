@@ -20,6 +20,7 @@ pub mod read;
 pub mod sbom;
 pub mod table;
 pub(crate) mod third_party;
+mod toml_parts;
 pub(crate) mod xml;
 mod zip;
 

@@ -7,7 +7,7 @@
 
 use super::node_package::is_name;
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, scope};
+use crate::declared::{JSON_BYTES_MAX, Lock, LockFile, any_path, json, scope};
 use crate::loose::{Entries, Fields, Flag, Object, Text};
 use seaworthy_types::{About, Reads};
 use serde::de::MapAccess;
@@ -24,7 +24,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     patterns: &[Pattern::Name("package-lock.json"), Pattern::Name("npm-shrinkwrap.json")],
     accepts: any_path,
     is_name,
-    bytes_max: AS_RECORD,
+    bytes_max: JSON_BYTES_MAX,
     parse,
 };
 
