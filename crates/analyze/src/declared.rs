@@ -46,7 +46,9 @@ pub(crate) const JSON_BYTES_MAX: u64 = 48 << 20;
 /// For [`LockFile::bytes_max`] of TOML: three times the largest real files.
 pub(crate) const TOML_BYTES_MAX: u64 = 16 << 20;
 /// For [`LockFile::bytes_max`] of YAML, whose parser is slow.
-pub(crate) const YAML_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const YAML_BYTES_MAX: u64 = 14 << 20;
+/// Scalars, lists and mappings of one YAML text: the largest real lock files have 700,000.
+const YAML_NODES_MAX: usize = 1_200_000;
 /// One table of TOML: its parser needs sixty times the text's memory and more.
 const TOML_TABLE_BYTES_MAX: usize = 256 << 10;
 
@@ -309,12 +311,12 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// Reads all documents of a YAML text. Lock files have no aliases, so these are all but forbidden;
-/// events are only streamed, so their number may follow the size of the file.
+/// Reads all documents of a YAML text. Lock files have no aliases, so these are all but forbidden. Of
+/// equal keys the last counts, which the reader of values sees to: the parser would remember them all.
 pub(crate) fn yaml<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Vec<T>, String> {
     let budget = serde_saphyr::budget! {
         max_events: text.len().saturating_mul(2).saturating_add(64),
-        max_nodes: text.len().saturating_add(64),
+        max_nodes: text.len().saturating_add(64).min(YAML_NODES_MAX),
         max_total_scalar_bytes: text.len().saturating_add(64),
         max_aliases: 16,
         max_anchors: 16,

@@ -52,7 +52,7 @@ fn packages_of_several_files_together() {
 
 #[test]
 fn facts_of_one_layer() {
-    let limits = Limits { facts_bytes_max: 20, ..Limits::default() };
+    let limits = Limits { facts_bytes_max: 30, ..Limits::default() };
     let (count, gaps) = outcome(&[("Cargo.lock", LOCK.as_bytes())], Target::Source, limits);
     assert_eq!((count, gaps), (1, vec!["facts-too-large".to_owned()]));
 }

@@ -6,7 +6,7 @@
 //! Does not resolve what dependencies need in turn, nor read plugins.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, plain_parts, scope};
+use crate::declared::{Lock, LockFile, plain_parts, scope};
 use crate::loose::{NO_ROOM, room_for};
 use crate::xml::{Node, walk};
 use seaworthy_types::{About, Reads};
@@ -25,7 +25,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     // Within a jar's folder it describes an installed artifact.
     accepts: |path| !path.contains("META-INF/maven/"),
     is_name: plain_parts,
-    bytes_max: AS_RECORD,
+    bytes_max: 8 << 20,
     parse,
 };
 
