@@ -42,7 +42,13 @@ fn numbered(start: &str, end: &str, bytes: usize, one: fn(&mut String, usize)) -
     text + end
 }
 
+/// One after the other: the peak is that of all threads.
 #[test]
+fn memory() {
+    hostile_files_stay_within_the_budget();
+    large_real_files_are_read();
+}
+
 fn hostile_files_stay_within_the_budget() {
     const MIB: usize = 1 << 20;
     let (toml, json) = (8 * MIB, 16 * MIB);
@@ -90,7 +96,6 @@ fn hostile_files_stay_within_the_budget() {
 }
 
 /// What large projects have is read to the last package.
-#[test]
 fn large_real_files_are_read() {
     let (five, forty) = (5 << 20, 40 << 20);
     let cargo = numbered("version = 4\n\n", "", five, |text, n| {
