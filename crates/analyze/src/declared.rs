@@ -48,7 +48,7 @@ pub(crate) const TOML_BYTES_MAX: u64 = 16 << 20;
 /// For [`LockFile::bytes_max`] of YAML, whose parser is slow.
 pub(crate) const YAML_BYTES_MAX: u64 = 14 << 20;
 /// Scalars, lists and mappings of one YAML text: the largest real lock files have 700,000.
-const YAML_NODES_MAX: usize = 1_200_000;
+const YAML_NODES_MAX: usize = 900_000;
 /// One table of TOML: its parser needs sixty times the text's memory and more.
 const TOML_TABLE_BYTES_MAX: usize = 256 << 10;
 

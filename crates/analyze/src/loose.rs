@@ -108,6 +108,10 @@ pub struct List<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entries<'a, T>(pub Vec<(Cow<'a, str>, T)>);
 
+/// The entries of an object whose values are objects; others cost nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objects<'a, T>(pub Vec<(Cow<'a, str>, T)>);
+
 /// An object whose fields are chosen by name, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object<T>(pub Option<T>);
@@ -133,6 +137,11 @@ impl<T> Default for List<T> {
     }
 }
 impl<T> Default for Entries<'_, T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+impl<T> Default for Objects<'_, T> {
     fn default() -> Self {
         Self(Vec::new())
     }
@@ -269,6 +278,21 @@ impl<'de, T: Deserialize<'de>> Take<'de> for Entries<'de, T> {
     }
 }
 
+impl<'de, T: Fields<'de>> Take<'de> for Objects<'de, T> {
+    fn other() -> Self {
+        Self::default()
+    }
+    fn map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        let mut entries = Vec::new();
+        while let Some((name, value)) = map.next_entry::<Text<'de>, Object<T>>()? {
+            let Object(Some(value)) = value else { continue };
+            charge::<(Cow<'de, str>, T), A::Error>()?;
+            entries.push((name.0.unwrap_or_default(), value));
+        }
+        Ok(Self(entries))
+    }
+}
+
 impl<'de, T: Fields<'de>> Take<'de> for Object<T> {
     fn other() -> Self {
         Self(None)
@@ -319,6 +343,7 @@ from_any! {
     Flag, [];
     List<T>, [T: Deserialize<'de>];
     Entries<'de, T>, [T: Deserialize<'de>];
+    Objects<'de, T>, [T: Fields<'de>];
     Object<T>, [T: Fields<'de>];
     TextOrObject<'de, T>, [T: Fields<'de>];
 }

@@ -7,8 +7,9 @@ use seaworthy_image::{Content, Entry, EntryKind, Visitor, Want};
 use seaworthy_types::{Grade, Limits};
 use std::fmt::Write as _;
 
-/// More than the file, its values and the program itself need, less than any of these files took.
-const PEAK_BYTES_MAX: u64 = 150 << 20;
+/// The test's own text (16 MiB), the file's values, what the allocator does not give back between files
+/// and the program itself; most of these files took several times as much.
+const PEAK_BYTES_MAX: u64 = 180 << 20;
 
 fn read(path: &str, text: &str) -> LayerFacts {
     let limits = Limits::default();
