@@ -302,7 +302,7 @@ mod tests {
             ("var/lib/dpkg/info/nodejs.list", "/usr/lib/node_modules/npm/package.json\n"),
             ("var/lib/dpkg/info/gone.list", "/etc/gone\n"),
         ]);
-        let builder = build(&[&facts], Target::Image);
+        let builder = build(&[&facts], Target::Image, &seaworthy_types::Limits::default());
         assert_eq!(builder.owner_of("usr/lib/x/PKG-INFO"), Some("a"));
         assert_eq!(builder.owner_of("usr/lib/x/PKG-INFO!/inner"), Some("a"));
         for path in ["usr/lib/x", "usr/lib/node_modules/npm/package.json", "etc/gone"] {
@@ -316,7 +316,7 @@ mod tests {
             ("lib", "-> usr/lib"),
             ("usr/lib/apk/db/installed", "P:a\nV:1\nF:\nR:top\nF:lib/y\nR:file\nF:lib/empty\n"),
         ]);
-        let builder = build(&[&facts], Target::Image);
+        let builder = build(&[&facts], Target::Image, &seaworthy_types::Limits::default());
         assert_eq!(builder.owner_of("top"), Some("a"));
         assert_eq!(builder.owner_of("usr/lib/y/file"), Some("a"));
         assert_eq!(builder.owner_of("usr/lib/empty"), None);

@@ -11,6 +11,7 @@ mod open;
 mod pool;
 mod recognise;
 mod reread;
+mod seek;
 mod source;
 mod stream;
 mod tar;

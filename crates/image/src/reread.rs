@@ -1,8 +1,10 @@
 //! Content that the one pass could not hand over: large files, hard links, sparse files. A plain layer is
-//! read where the bytes lie; a compressed one is inflated again, once for all that goes forward.
+//! read where the bytes lie; a compressed one is inflated again, once for all that goes forward, from the
+//! nearest place before it where inflating can begin (see [`crate::seek`]).
 
 use crate::layer::OpenedLayer;
 use crate::notebook::Notebook;
+use crate::seek::Points;
 use crate::source::read_full;
 use crate::stream::{Packing, Stream};
 use crate::tar::extended::Segment;
@@ -10,19 +12,31 @@ use crate::walk::Deferred;
 use crate::{Content, Error, ReadAt, Source, Visitor};
 use seaworthy_types::Limits;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Inflated bytes that are kept for short ways back.
 const WINDOW_BYTES: usize = 4 << 20;
 /// Bytes inflated at a time.
 const STEP_BYTES: usize = 256 << 10;
-/// Restarts of one layer for all its large files, in multiples of `rereads_max`.
-const LAYER_FACTOR: u32 = 8;
+/// A layer counts for no more than this when it is inflated again: a bound of time.
+const LAYER_BYTES_COUNTED: u64 = 1 << 30;
+/// What one layer may cost for all its files, in multiples of what one file may cost.
+const LAYER_FACTOR: u64 = 8;
+
+/// The layer's bytes and what is known of them.
+pub(crate) struct Passed<'l> {
+    /// The layer.
+    pub layer: &'l OpenedLayer,
+    /// Its uncompressed bytes.
+    pub bytes: u64,
+    /// Where inflating can begin.
+    pub points: Points,
+}
 
 /// Hands over all deferred content, by place in the layer. Gives the buffer back.
 pub(crate) fn deliver(
-    layer: &OpenedLayer,
+    passed: Passed<'_>,
     deferred: Vec<Deferred>,
     limits: &Limits,
     visitor: &mut dyn Visitor,
@@ -32,9 +46,13 @@ pub(crate) fn deliver(
     if deferred.is_empty() {
         return Ok(buffer);
     }
+    let layer = passed.layer;
+    // Once from start to end, and `rereads_max` times again.
+    let again = u64::from(limits.rereads_max).saturating_mul(passed.bytes.min(LAYER_BYTES_COUNTED));
+    let file_cost_max = passed.bytes.saturating_add(again).saturating_add(STEP_BYTES as u64);
     let bytes = match layer.packing {
         Packing::Plain => Bytes::Plain(Arc::clone(&layer.source), layer.offset, layer.len),
-        _ => Bytes::Packed(Box::new(Mutex::new(Inflated::new(layer, limits)))),
+        _ => Bytes::Packed(Box::new(Mutex::new(Inflated::new(passed, limits, again)))),
     };
     let mut rest = deferred.as_slice();
     while let Some(first) = rest.first() {
@@ -42,7 +60,7 @@ pub(crate) fn deliver(
         let (group, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
         rest = after;
         let tail = group.iter().map(|one| one.tail.as_slice()).max_by_key(|tail| tail.len()).unwrap_or(&[]);
-        let file = StoredFile::new(&bytes, first, tail, limits.rereads_max);
+        let file = StoredFile::new(&bytes, first, tail, file_cost_max);
         if first.size > limits.file_bytes_whole_max {
             for one in group {
                 visitor.content(one.index, Content::Large(&file));
@@ -79,7 +97,7 @@ enum Bytes<'l> {
 }
 
 impl Bytes<'_> {
-    fn read_at(&self, offset: u64, buffer: &mut [u8], restarts: &AtomicU32) -> io::Result<usize> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8], cost_left: &AtomicU64) -> io::Result<usize> {
         match self {
             Self::Plain(source, start, len) => {
                 let left = usize::try_from(len.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -88,57 +106,71 @@ impl Bytes<'_> {
                 read_full(&**source, start.saturating_add(offset), part)
             }
             Self::Packed(inflated) => {
-                inflated.lock().unwrap_or_else(PoisonError::into_inner).read_at(offset, buffer, restarts)
+                inflated.lock().unwrap_or_else(PoisonError::into_inner).read_at(offset, buffer, cost_left)
             }
         }
     }
 }
 
-/// Inflates a layer again, forward; going back further than the window starts anew.
+/// Inflates a layer again, forward; going back further than the window, or far ahead, starts anew at the
+/// nearest place.
 struct Inflated<'l> {
     layer: &'l OpenedLayer,
     limits: &'l Limits,
+    points: Points,
     stream: Option<Stream>,
     window: Vec<u8>,
     /// Offset of the window in the layer.
     start: u64,
-    restarts_left: u32,
+    /// Bytes that may still be inflated for all files.
+    cost_left: u64,
 }
 
 impl<'l> Inflated<'l> {
-    fn new(layer: &'l OpenedLayer, limits: &'l Limits) -> Self {
-        let restarts_left = limits.rereads_max.saturating_mul(LAYER_FACTOR);
-        Self { layer, limits, stream: None, window: Vec::new(), start: 0, restarts_left }
+    fn new(passed: Passed<'l>, limits: &'l Limits, again: u64) -> Self {
+        let Passed { layer, bytes, points } = passed;
+        let cost_left =
+            bytes.saturating_add(again.saturating_mul(LAYER_FACTOR)).saturating_add(STEP_BYTES as u64);
+        Self { layer, limits, points, stream: None, window: Vec::new(), start: 0, cost_left }
     }
 
-    fn read_at(&mut self, offset: u64, buffer: &mut [u8], restarts: &AtomicU32) -> io::Result<usize> {
-        if self.stream.is_none() || offset < self.start {
-            self.restart(restarts)?;
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8], cost_left: &AtomicU64) -> io::Result<usize> {
+        let end = self.start + self.window.len() as u64;
+        let nearest = self.points.before(offset).map_or(0, |point| point.written);
+        if self.stream.is_none() || offset < self.start || nearest > end {
+            self.restart(offset)?;
         }
         loop {
             let at = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
             if let Some(bytes) = self.window.get(at..).filter(|bytes| !bytes.is_empty()) {
                 return Ok(copy(bytes, buffer));
             }
-            if self.advance()? == 0 {
+            if self.advance(cost_left)? == 0 {
                 return Ok(0);
             }
         }
     }
 
-    fn restart(&mut self, restarts: &AtomicU32) -> io::Result<()> {
-        let spent = || io::Error::new(io::ErrorKind::QuotaExceeded, "budget: rereads_max was reached");
-        self.restarts_left = self.restarts_left.checked_sub(1).ok_or_else(spent)?;
-        let left = restarts.load(Ordering::Relaxed).checked_sub(1).ok_or_else(spent)?;
-        restarts.store(left, Ordering::Relaxed);
-        self.stream = Some(self.layer.stream(self.limits, false).map_err(io::Error::other)?);
+    fn restart(&mut self, offset: u64) -> io::Result<()> {
+        self.stream = None;
+        let point = self.points.before(offset);
+        let stream = match point {
+            Some(point) => self.layer.stream_from(self.limits, point),
+            None => self.layer.stream(self.limits, false),
+        };
+        self.start = point.map_or(0, |point| point.written);
+        self.stream = Some(stream.map_err(io::Error::other)?);
         self.window.clear();
-        self.start = 0;
         Ok(())
     }
 
-    fn advance(&mut self) -> io::Result<usize> {
+    fn advance(&mut self, cost_left: &AtomicU64) -> io::Result<usize> {
         let Some(stream) = &mut self.stream else { return Ok(0) };
+        let spent = || io::Error::new(io::ErrorKind::QuotaExceeded, "budget: rereads_max was reached");
+        let step = STEP_BYTES as u64;
+        let left = cost_left.load(Ordering::Relaxed).checked_sub(step).ok_or_else(spent)?;
+        self.cost_left = self.cost_left.checked_sub(step).ok_or_else(spent)?;
+        cost_left.store(left, Ordering::Relaxed);
         if self.window.len() + STEP_BYTES > WINDOW_BYTES {
             let dropped = WINDOW_BYTES / 2;
             self.window.drain(..dropped);
@@ -170,11 +202,12 @@ struct StoredFile<'b> {
     /// Segments with the offset of their bytes among the stored ones.
     segments: Option<Vec<(Segment, u64)>>,
     tail: &'b [u8],
-    restarts_left: AtomicU32,
+    /// Bytes that may still be inflated for this file.
+    cost_left: AtomicU64,
 }
 
 impl<'b> StoredFile<'b> {
-    fn new(bytes: &'b Bytes<'b>, deferred: &Deferred, tail: &'b [u8], restarts: u32) -> Self {
+    fn new(bytes: &'b Bytes<'b>, deferred: &Deferred, tail: &'b [u8], cost_max: u64) -> Self {
         let segments = deferred.segments.as_ref().map(|segments| {
             let mut at = 0;
             let place = |segment: &Segment| {
@@ -185,7 +218,7 @@ impl<'b> StoredFile<'b> {
             segments.iter().filter(|segment| segment.length > 0).map(place).collect()
         });
         let Deferred { offset, stored, size, .. } = *deferred;
-        Self { bytes, offset, stored, size, segments, tail, restarts_left: AtomicU32::new(restarts) }
+        Self { bytes, offset, stored, size, segments, tail, cost_left: AtomicU64::new(cost_max) }
     }
 
     fn fill(&self, buffer: &mut [u8]) -> io::Result<()> {
@@ -203,7 +236,7 @@ impl<'b> StoredFile<'b> {
         let left = usize::try_from(self.stored.saturating_sub(at)).unwrap_or(usize::MAX);
         let length = buffer.len().min(left);
         let part = buffer.get_mut(..length).unwrap_or_default();
-        self.bytes.read_at(self.offset.saturating_add(at), part, &self.restarts_left)
+        self.bytes.read_at(self.offset.saturating_add(at), part, &self.cost_left)
     }
 }
 

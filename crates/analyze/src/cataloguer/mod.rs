@@ -137,6 +137,7 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// An empty collector; for the engine and for tests.
     pub fn new(unit: &'static About, path: &'a str, limits: &Limits) -> Self {
+        crate::loose::begin_document();
         Self { unit, path, out: Vec::new(), notes: Vec::new(), bytes_left: limits.facts_bytes_max }
     }
     /// Adds one fact: any serde value of the unit's own (postcard: no `skip_serializing_if`, no
@@ -169,7 +170,15 @@ impl<'a> Facts<'a> {
 impl File<'_> {
     /// All bytes, or a gap note when the file exceeds `limits.record_bytes_max` or cannot be read.
     pub fn record<'s>(&'s self, facts: &mut Facts<'_>) -> Option<std::borrow::Cow<'s, [u8]>> {
-        match self.content.whole(self.limits.record_bytes_max) {
+        self.record_within(self.limits.record_bytes_max, facts)
+    }
+
+    pub(crate) fn record_within<'s>(
+        &'s self,
+        bytes_max: u64,
+        facts: &mut Facts<'_>,
+    ) -> Option<std::borrow::Cow<'s, [u8]>> {
+        match self.content.whole(bytes_max) {
             Ok(Some(bytes)) => Some(bytes),
             Ok(None) => {
                 let size = self.content.len();
