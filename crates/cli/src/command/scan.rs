@@ -40,7 +40,11 @@ pub fn run(arguments: &Arguments, config: &Config, options: &ScanArguments) -> R
         output::write_file(&report, file, &shown)?;
     }
     output::print(&report, format, &shown)?;
-    Ok(Code::of(&report))
+    let code = Code::of(&report);
+    // The process ends here: giving back a million small pieces one by one would take longer than
+    // some scans.
+    std::mem::forget(report);
+    Ok(code)
 }
 
 fn template(path: &Path) -> Result<String> {
