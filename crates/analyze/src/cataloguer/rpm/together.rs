@@ -25,8 +25,9 @@ pub fn facts<'a>(view: &View<'a>, builder: &mut Builder) -> Vec<Fact<'a>> {
     }
     let read: BTreeSet<(&str, u32)> = together.iter().map(|fact| (fact.path, fact.layer)).collect();
     for (database, log, pages) in logs.iter().filter(|(_, log, _)| log.visible) {
-        if !read.contains(&(*database, log.layer)) {
-            builder.note(left_out(database, log, *pages, view.layer(database)));
+        let layer = view.layer(database);
+        if layer != Some(log.layer) || !read.contains(&(*database, log.layer)) {
+            builder.note(left_out(database, log, *pages, layer));
         }
     }
     let is_log = |fact: &Fact<'_>| LOGS.iter().any(|(_, log)| *log == fact.path);
