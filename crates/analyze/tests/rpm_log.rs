@@ -79,11 +79,18 @@ fn cases() -> Option<tempfile::TempDir> {
     Some(folder)
 }
 
+/// One after the other: making the cases takes longer than reading them.
 #[test]
-fn databases_with_logs_are_read_as_sqlite_reads_them() {
+fn databases_made_by_sqlite() {
     let Some(folder) = cases() else { return };
+    databases_with_logs_are_read_as_sqlite_reads_them(folder.path());
+    damaged_logs_never_panic(folder.path());
+    a_log_replaces_what_was_said_of_the_database_alone(folder.path());
+}
+
+fn databases_with_logs_are_read_as_sqlite_reads_them(folder: &Path) {
     let mut cases: Vec<_> =
-        fs::read_dir(folder.path()).expect("cases").map(|entry| entry.expect("entry").path()).collect();
+        fs::read_dir(folder).expect("cases").map(|entry| entry.expect("entry").path()).collect();
     cases.sort();
     let (mut sound, mut odd, mut changed) = (0, 0, 0);
     for case in cases {
@@ -124,10 +131,8 @@ fn databases_with_logs_are_read_as_sqlite_reads_them() {
     assert!(changed > 15 && odd > 100, "the cases do not show much");
 }
 
-#[test]
-fn damaged_logs_never_panic() {
-    let Some(folder) = cases() else { return };
-    let read = |file: &str| fs::read(folder.path().join("sound-several").join(file)).expect("file");
+fn damaged_logs_never_panic(folder: &Path) {
+    let read = |file: &str| fs::read(folder.join("sound-several").join(file)).expect("file");
     let (database, log) = (read("rpmdb.sqlite"), read("rpmdb.sqlite-wal"));
     let mut state = 1u64;
     for _ in 0..60 {
@@ -184,10 +189,8 @@ fn logs_in_layers() {
 }
 
 /// What was wrong with the database alone is no gap when its log mends it.
-#[test]
-fn a_log_replaces_what_was_said_of_the_database_alone() {
-    let Some(folder) = cases() else { return };
-    let read = |file: &str| fs::read(folder.path().join("sound-all-in-log").join(file)).expect("file");
+fn a_log_replaces_what_was_said_of_the_database_alone(folder: &Path) {
+    let read = |file: &str| fs::read(folder.join("sound-all-in-log").join(file)).expect("file");
     let (database, log) = (read("rpmdb.sqlite"), read("rpmdb.sqlite-wal"));
     let both = layer(&[(DATABASE, Some(&database)), (LOG, Some(&log))], false);
     let outcome = assemble(&[&both], Target::Image);

@@ -8,8 +8,7 @@ use crate::seek::Points;
 use crate::source::read_full;
 use crate::stream::{Packing, Stream};
 use crate::tar::extended::Segment;
-use crate::walk::{Deferred, DeferredPair};
-use crate::{Content, Error, ReadAt, Source, Visitor};
+use crate::{Content, Error, Pair, ReadAt, Source, Visitor};
 use seaworthy_types::Limits;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +22,34 @@ const STEP_BYTES: usize = 256 << 10;
 const LAYER_BYTES_COUNTED: u64 = 1 << 30;
 /// What one layer may cost for all its files, in multiples of what one file may cost.
 const LAYER_FACTOR: u64 = 8;
+
+/// A pair to be delivered after the pass.
+#[derive(Debug)]
+pub(crate) struct DeferredPair {
+    /// The visitor's wish.
+    pub pair: Pair,
+    /// Where the file is.
+    pub file: Deferred,
+    /// Where its companion is.
+    pub companion: Deferred,
+}
+
+/// Content to be delivered after the pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Deferred {
+    /// Index of the entry that wants it.
+    pub index: u32,
+    /// Where its stored bytes begin in the uncompressed layer.
+    pub offset: u64,
+    /// Stored bytes.
+    pub stored: u64,
+    /// Length of the file.
+    pub size: u64,
+    /// Pieces of a sparse file.
+    pub segments: Option<Vec<Segment>>,
+    /// The end of the file, when it was kept.
+    pub tail: Vec<u8>,
+}
 
 /// The layer's bytes and what is known of them.
 pub(crate) struct Passed<'l> {

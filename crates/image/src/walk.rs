@@ -6,6 +6,7 @@
 //! is put on a list and delivered by [`crate::reread`].
 
 use crate::notebook::Notebook;
+use crate::reread::{Deferred, DeferredPair};
 use crate::tar::extended::{EXTENSION_BYTES_MAX, Extended, SEGMENTS_MAX, Segment, decimal, map_fits};
 use crate::tar::header::{self, BLOCK, Block, Flavour, Header, NoHeader};
 use crate::tar::index::body_size;
@@ -21,34 +22,6 @@ const TAIL_BYTES: u64 = 1 << 20;
 const TAILS_MAX: usize = 8;
 /// Sparse segments remembered for all files of a layer.
 const SEGMENTS_KEPT_MAX: usize = 1 << 18;
-
-/// A pair to be delivered after the pass.
-#[derive(Debug)]
-pub(crate) struct DeferredPair {
-    /// The visitor's wish.
-    pub pair: Pair,
-    /// Where the file is.
-    pub file: Deferred,
-    /// Where its companion is.
-    pub companion: Deferred,
-}
-
-/// Content to be delivered after the pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Deferred {
-    /// Index of the entry that wants it.
-    pub index: u32,
-    /// Where its stored bytes begin in the uncompressed layer.
-    pub offset: u64,
-    /// Stored bytes.
-    pub stored: u64,
-    /// Length of the file.
-    pub size: u64,
-    /// Pieces of a sparse file.
-    pub segments: Option<Vec<Segment>>,
-    /// The end of the file, when it was kept.
-    pub tail: Vec<u8>,
-}
 
 /// What a walk leaves behind.
 #[derive(Debug)]

@@ -25,6 +25,9 @@ pub struct Log<'a> {
     frames: Vec<(u32, u32)>,
 }
 
+/// Header and page.
+type Frame<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// The frames' running checksum.
 struct Checksum {
     order: Order,
@@ -112,8 +115,8 @@ impl<'a> Log<'a> {
         Ok(())
     }
 
-    /// Header and page of a frame; `None` after the last whole one.
-    fn frame(&mut self, number: u32) -> Result<Option<(Cow<'a, [u8]>, Cow<'a, [u8]>)>> {
+    /// A frame; `None` after the last whole one.
+    fn frame(&mut self, number: u32) -> Result<Option<Frame<'a>>> {
         let start = self.start(number);
         let page = start.saturating_add(FRAME_HEADER_BYTES as u64);
         if page.saturating_add(self.page_bytes as u64) > self.bytes.len() {
