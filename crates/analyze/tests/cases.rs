@@ -58,6 +58,11 @@ fn layer(folder: &Path, units: Vec<&'static dyn Cataloguer>, limits: &Limits) ->
             reader.content(index as u32, Content::Whole(&bytes));
         }
     }
+    for pair in reader.pairs() {
+        let [file, companion] =
+            [&pair.file, &pair.companion].map(|path| fs::read(folder.join(path)).expect("file"));
+        reader.pair(&pair, Content::Whole(&file), Content::Whole(&companion));
+    }
     reader.finish(Vec::new())
 }
 

@@ -81,7 +81,7 @@ pub fn walk_layer_with(
         WalkMode::Inline => pass_inline(stream, &mut walker, pool)?,
         WalkMode::Piped => pass_piped(stream, &mut walker, pool, compressed)?,
     };
-    let Walked { entries, deferred, mut notes, buffer } = walker.finish();
+    let Walked { entries, deferred, pairs, mut notes, buffer } = walker.finish();
     let bytes = stream.written;
     if stream.trailing {
         notes.info("trailing-data", "", "there are bytes after the compressed data; they were ignored");
@@ -98,7 +98,7 @@ pub fn walk_layer_with(
     }
     let buffer = reread::deliver(
         reread::Passed { layer: &opened, bytes, points },
-        deferred,
+        reread::Wanted { deferred, pairs },
         limits,
         visitor,
         &mut notes,

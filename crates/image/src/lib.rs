@@ -29,4 +29,4 @@ pub use recognise::{recognise_file, recognise_folder};
 pub use reread::is_budget;
 pub use source::{FileSource, MemorySource, Source, read_full};
 pub use verify::{is_provable_stored, verify_stored};
-pub use visit::{Entry, EntryKind, Visitor, Want};
+pub use visit::{Entry, EntryKind, Pair, Visitor, Want};

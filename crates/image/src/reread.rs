@@ -1,4 +1,4 @@
-//! Content that the one pass could not hand over: large files, hard links, sparse files. A plain layer is
+//! Content that the one pass could not hand over: large files, hard links, sparse files, pairs. A plain layer is
 //! read where the bytes lie; a compressed one is inflated again, once for all that goes forward, from the
 //! nearest place before it where inflating can begin (see [`crate::seek`]).
 
@@ -8,8 +8,7 @@ use crate::seek::Points;
 use crate::source::read_full;
 use crate::stream::{Packing, Stream};
 use crate::tar::extended::Segment;
-use crate::walk::Deferred;
-use crate::{Content, Error, ReadAt, Source, Visitor};
+use crate::{Content, Error, Pair, ReadAt, Source, Visitor};
 use seaworthy_types::Limits;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +23,34 @@ const LAYER_BYTES_COUNTED: u64 = 1 << 30;
 /// What one layer may cost for all its files, in multiples of what one file may cost.
 const LAYER_FACTOR: u64 = 8;
 
+/// A pair to be delivered after the pass.
+#[derive(Debug)]
+pub(crate) struct DeferredPair {
+    /// The visitor's wish.
+    pub pair: Pair,
+    /// Where the file is.
+    pub file: Deferred,
+    /// Where its companion is.
+    pub companion: Deferred,
+}
+
+/// Content to be delivered after the pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Deferred {
+    /// Index of the entry that wants it.
+    pub index: u32,
+    /// Where its stored bytes begin in the uncompressed layer.
+    pub offset: u64,
+    /// Stored bytes.
+    pub stored: u64,
+    /// Length of the file.
+    pub size: u64,
+    /// Pieces of a sparse file.
+    pub segments: Option<Vec<Segment>>,
+    /// The end of the file, when it was kept.
+    pub tail: Vec<u8>,
+}
+
 /// The layer's bytes and what is known of them.
 pub(crate) struct Passed<'l> {
     /// The layer.
@@ -34,16 +61,25 @@ pub(crate) struct Passed<'l> {
     pub points: Points,
 }
 
-/// Hands over all deferred content, by place in the layer. Gives the buffer back.
+/// What the visitor still wants.
+pub(crate) struct Wanted {
+    /// Single contents, by place in the layer.
+    pub deferred: Vec<Deferred>,
+    /// Pairs, by place of the first.
+    pub pairs: Vec<DeferredPair>,
+}
+
+/// Hands over all deferred content, by place in the layer, then the pairs. Gives the buffer back.
 pub(crate) fn deliver(
     passed: Passed<'_>,
-    deferred: Vec<Deferred>,
+    wanted: Wanted,
     limits: &Limits,
     visitor: &mut dyn Visitor,
     notes: &mut Notebook,
     mut buffer: Vec<u8>,
 ) -> Result<Vec<u8>, Error> {
-    if deferred.is_empty() {
+    let Wanted { deferred, pairs } = wanted;
+    if deferred.is_empty() && pairs.is_empty() {
         return Ok(buffer);
     }
     let layer = passed.layer;
@@ -69,16 +105,66 @@ pub(crate) fn deliver(
         }
         buffer.clear();
         buffer.resize(usize::try_from(first.size).unwrap_or(0), 0);
-        match file.fill(&mut buffer) {
+        match fill(&file, &mut buffer) {
             Ok(()) => group.iter().for_each(|one| visitor.content(one.index, Content::Whole(&buffer))),
-            Err(error) if is_budget(&error) => {
-                let detail = "the layer was inflated too often (rereads_max): some contents were not seen";
-                notes.gap("rereads-exhausted", "", detail);
-            }
-            Err(error) => return Err(Error::io(&*layer.what, error)),
+            Err(error) => unreadable(error, layer, notes)?,
+        }
+    }
+    for DeferredPair { pair, file, companion } in &pairs {
+        let [file, companion] = [file, companion].map(|one| StoredFile::new(&bytes, one, &[], file_cost_max));
+        let whole = fill_both(&file, &companion, limits.file_bytes_whole_max, &mut buffer);
+        match whole {
+            Ok((one, other)) => visitor.pair(pair, one, other),
+            Err(error) => unreadable(error, layer, notes)?,
         }
     }
     Ok(buffer)
+}
+
+fn unreadable(error: io::Error, layer: &OpenedLayer, notes: &mut Notebook) -> Result<(), Error> {
+    if !is_budget(&error) {
+        return Err(Error::io(&*layer.what, error));
+    }
+    let detail = "the layer was inflated too often (rereads_max): some contents were not seen";
+    notes.gap("rereads-exhausted", "", detail);
+    Ok(())
+}
+
+/// The contents of two files, whole in one buffer as far as they fit, the first before the second.
+pub(crate) fn fill_both<'c>(
+    file: &'c dyn ReadAt,
+    companion: &'c dyn ReadAt,
+    bytes_max: u64,
+    buffer: &'c mut Vec<u8>,
+) -> io::Result<(Content<'c>, Content<'c>)> {
+    let fits = |bytes: u64| usize::try_from(bytes).ok().filter(|_| bytes <= bytes_max);
+    let first = fits(file.len());
+    let left = bytes_max.saturating_sub(first.map_or(0, |_| file.len()));
+    let second = fits(companion.len()).filter(|_| companion.len() <= left);
+    let (one, other) = (first.unwrap_or(0), second.unwrap_or(0));
+    buffer.clear();
+    buffer.resize(one.saturating_add(other), 0);
+    let (one, other) = buffer.split_at_mut_checked(one).unwrap_or_default();
+    fill(file, one)?;
+    fill(companion, other)?;
+    let (one, other): (&[u8], &[u8]) = (one, other);
+    Ok((
+        first.map_or(Content::Large(file), |_| Content::Whole(one)),
+        second.map_or(Content::Large(companion), |_| Content::Whole(other)),
+    ))
+}
+
+fn fill(file: &dyn ReadAt, buffer: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(filled as u64, rest) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn same_content(a: &Deferred, b: &Deferred) -> bool {
@@ -219,17 +305,6 @@ impl<'b> StoredFile<'b> {
         });
         let Deferred { offset, stored, size, .. } = *deferred;
         Self { bytes, offset, stored, size, segments, tail, cost_left: AtomicU64::new(cost_max) }
-    }
-
-    fn fill(&self, buffer: &mut [u8]) -> io::Result<()> {
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.read_at(filled as u64, rest)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => filled += count,
-            }
-        }
-        Ok(())
     }
 
     fn read_stored(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {

@@ -7,7 +7,7 @@ use seaworthy_analyze::cataloguer::Target;
 use seaworthy_analyze::read::{Matcher, units_for};
 use seaworthy_analyze::{LayerReader, sbom};
 use seaworthy_image::{
-    BufferPool, Entry, FileSource, Image, LayerRef, Source, Visitor, WalkMode, Want, Wish,
+    BufferPool, Content, Entry, FileSource, Image, LayerRef, Pair, Source, Visitor, WalkMode, Want, Wish,
     is_provable_stored, open_archive, open_layout, read_full, recognise_file, recognise_folder,
     verify_stored, walk_file, walk_folder, walk_layer_with, walks_max,
 };
@@ -285,8 +285,14 @@ impl Visitor for Watched<'_, '_> {
         }
         self.reader.entry(entry, head)
     }
-    fn content(&mut self, index: u32, content: seaworthy_image::Content<'_>) {
+    fn content(&mut self, index: u32, content: Content<'_>) {
         self.reader.content(index, content);
+    }
+    fn pairs(&mut self) -> Vec<Pair> {
+        self.reader.pairs()
+    }
+    fn pair(&mut self, pair: &Pair, file: Content<'_>, companion: Content<'_>) {
+        self.reader.pair(pair, file, companion);
     }
 }
 

@@ -90,6 +90,14 @@ pub trait Cataloguer: Sync {
     }
     /// Turns one file into raw facts: pure, without other files. Cached by layer.
     fn read(&self, file: &File<'_>, facts: &mut Facts<'_>);
+    /// Files that make sense only with another one: the path of the file, the path of its companion.
+    /// The unit wants both by its patterns.
+    fn companions(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+    /// Reads a file with its companion when one layer holds both and the companion is not empty. Both were
+    /// read alone before; what is found now is kept under the companion's path.
+    fn read_together(&self, _file: &File<'_>, _companion: Content<'_>, _facts: &mut Facts<'_>) {}
     /// Turns the facts of the squashed image into packages. Units run in this order: first those
     /// whose ecosystem is of a distribution, then the others; within each by name.
     fn assemble(&self, view: &View<'_>, builder: &mut Builder);
