@@ -15,6 +15,11 @@ pub mod spdx_3;
 pub const ALL: &[&dyn SbomReader] = &[cyclonedx::READER, spdx::READER, spdx_3::READER];
 // tidy:end
 
+/// Names and versions of the readers, for cache keys.
+pub fn fingerprint() -> String {
+    ALL.iter().map(|reader| format!("{} {}\n", reader.about().name, reader.about().version)).collect()
+}
+
 /// What a document says. Notes that our own documents carry come as notes of the outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SbomContent {
