@@ -295,6 +295,11 @@ impl<'m> LayerReader<'m> {
 impl Visitor for LayerReader<'_> {
     fn entry(&mut self, entry: &Entry<'_>, head: &[u8]) -> Want {
         let index = self.table.push(entry);
+        // A whiteout speaks of lower layers only (OCI image layer specification, "Whiteouts"): what this
+        // layer itself holds under the name stays, whichever comes first.
+        if matches!(entry.kind, EntryKind::Whiteout | EntryKind::OpaqueFolder) {
+            return Want::Skip;
+        }
         if let Some(latest) = self.latest.get_mut(entry.path) {
             *latest = index;
         }
