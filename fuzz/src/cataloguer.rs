@@ -1,7 +1,8 @@
 //! Cataloguers: first byte the unit, second the length of a path, then the path, then the file. A path
 //! that the unit does not want is replaced by one made from its patterns, so that every input reaches
 //! a unit. The file is read whole and by random access in small pieces; packages must be the same,
-//! unless a limit spoke; answers stay in proportion to bytes.
+//! unless a limit spoke; answers stay in proportion to bytes. Where the unit reads files together, the
+//! first part of the bytes is the file, the rest its companion.
 
 use seaworthy_analyze::cataloguer::{ALL, Cataloguer, Pattern, Target};
 use seaworthy_analyze::read::{Matcher, units_for};
@@ -52,6 +53,23 @@ fn read(matcher: &Matcher, limits: &Limits, path: &str, content: Content<'_>) ->
     Some(reader.finish(Vec::new()))
 }
 
+/// Reads the bytes as a file and its companion.
+fn together(matcher: &Matcher, limits: &Limits, paths: [&str; 2], contents: [Content<'_>; 2]) -> LayerFacts {
+    let mut reader = LayerReader::new(matcher, limits);
+    for (index, (path, content)) in paths.into_iter().zip(contents).enumerate() {
+        let size = content.len();
+        let entry = Entry { path, kind: EntryKind::File, mode: 0o755, uid: 0, gid: 0, size, link: "" };
+        let head = content.range(0, 512).expect("memory can be read");
+        if reader.entry(&entry, &head) == Want::Content {
+            reader.content(index as u32, content);
+        }
+    }
+    for pair in reader.pairs() {
+        reader.pair(&pair, contents[0], contents[1]);
+    }
+    reader.finish(Vec::new())
+}
+
 fn inventory(facts: &LayerFacts) -> Outcome<Inventory> {
     let outcome = assemble(&[facts], Target::Source);
     for package in &outcome.value.packages {
@@ -92,5 +110,15 @@ pub fn run(data: &[u8]) {
     if is_complete(&whole) && is_complete(&pieces) {
         assert_eq!(whole.value.packages, pieces.value.packages, "{path}: whole and in pieces");
         assert_eq!(whole.value.os, pieces.value.os, "{path}: whole and in pieces");
+    }
+    let Some((file, companion)) = unit.companions().iter().find(|(file, _)| *file == path) else { return };
+    // A database's page may be the whole of it.
+    let (one, other) = bytes.split_at(bytes.len().min(512 << (length % 8)));
+    let facts = together(all, &limits, [file, companion], [Content::Whole(one), Content::Whole(other)]);
+    let in_pieces = [&Pieces(one), &Pieces(other)];
+    let again = together(all, &limits, [file, companion], in_pieces.map(|part| Content::Large(part)));
+    let (whole, pieces) = (inventory(&facts), inventory(&again));
+    if is_complete(&whole) && is_complete(&pieces) {
+        assert_eq!(whole.value.packages, pieces.value.packages, "{path}: together, whole and in pieces");
     }
 }

@@ -148,7 +148,7 @@ fn look_up(bytes: Vec<u8>, kind: Kind) {
         .chain(["", "group-1:name-1", "CVE-2021-0001", "zzz"].map(str::to_owned))
         .collect();
     for name in &names {
-        let _ = shard.records(name);
+        let _ = shard.records(name, &mut |_| true);
         let _ = shard.enrichment(name);
         let _ = shard.names_ending(name);
     }
@@ -163,7 +163,7 @@ pub fn run(data: &[u8]) {
     let Some(file) = files.get(choice / 2) else {
         match choice - files.len() * 2 {
             0 => drop(stored::decode_advisory(rest)),
-            1 => drop(stored::decode_package(rest, "shard", "package")),
+            1 => drop(stored::decode_package(rest, "shard", "package", &mut |_, _| {})),
             _ => drop(stored::decode_enrichment(rest)),
         }
         return;

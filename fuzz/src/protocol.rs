@@ -4,8 +4,8 @@
 
 use seaworthy_analyze::cataloguer::Target;
 use seaworthy_analyze::{LayerFacts, assemble};
-use seaworthy_scan::protocol::{Hello, Reply, Sbom, Task, receive, send};
-use serde_json::Value;
+use seaworthy_scan::protocol::{Hello, Reply, Task, receive, send};
+use seaworthy_types::Inventory;
 
 const FRAME_BYTES_MAX: u64 = 1 << 20;
 
@@ -22,10 +22,13 @@ fn frame<T: serde::Serialize + serde::de::DeserializeOwned>(wire: &[u8]) -> Opti
 
 fn squash(facts: &LayerFacts) {
     for target in [Target::Image, Target::Source] {
-        let outcome = assemble(&[facts, facts], target);
-        for package in &outcome.value.packages {
-            let _ = package.purl(outcome.value.os.as_ref());
-        }
+        name(&assemble(&[facts, facts], target).value);
+    }
+}
+
+fn name(inventory: &Inventory) {
+    for package in &inventory.packages {
+        let _ = package.purl(inventory.os.as_ref());
     }
 }
 
@@ -46,10 +49,7 @@ pub fn run(data: &[u8]) {
         }
         _ => match frame::<Reply>(&wire) {
             Some(Reply::Layer(layer)) => layer.facts.iter().for_each(squash),
-            Some(Reply::Sbom(bytes)) => {
-                let _ = serde_json::from_slice::<Sbom>(&bytes);
-                let _ = serde_json::from_slice::<Value>(&bytes);
-            }
+            Some(Reply::Sbom(sbom)) => name(&sbom.inventory),
             _ => {}
         },
     }

@@ -19,6 +19,7 @@ const CONVENTIONS_SHA256: &str = "ea76c222e92c06154e82a25e6182cb080c9d3a3445cfd7
 /// Folders of units with the folder of their cases, `{}` standing for the unit's name.
 const CASES: &[(&str, &str)] = &[
     ("crates/analyze/src/cataloguer", "crates/analyze/cases/{}"),
+    ("crates/analyze/src/sbom", "crates/analyze/cases/sbom/{}"),
     ("crates/advisory/src/feed", "crates/advisory/tests/cases/{}"),
     ("crates/report/src/format", "crates/report/cases/{}"),
 ];

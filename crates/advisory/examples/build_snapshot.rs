@@ -1,5 +1,6 @@
-//! Measures building and looking up: `build_snapshot FEEDS DATABASE [MANIFEST]`, or
-//! `build_snapshot --synthetic COUNT DATABASE` for made-up records in one shard.
+//! Measures building and looking up: `build_snapshot FEEDS DATABASE [MANIFEST]`,
+//! `build_snapshot --synthetic COUNT DATABASE` for made-up records in one shard, or
+//! `build_snapshot --look-up DATABASE` for a database that is there.
 
 use seaworthy_advisory::feed::{self, Address, Feed, FeedError, ReadSeek, Sink};
 use seaworthy_advisory::import::{Import, Others};
@@ -18,9 +19,13 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["--synthetic", count, database] => synthetic(count, Path::new(database)),
+        ["--look-up", database] => look_up(Path::new(database)),
         [feeds, database] => real(feeds, Path::new(database), None),
         [feeds, database, manifest] => real(feeds, Path::new(database), Some(Path::new(manifest))),
-        _ => Err("arguments: FEEDS DATABASE [MANIFEST], or --synthetic COUNT DATABASE".into()),
+        _ => {
+            Err("arguments: FEEDS DATABASE [MANIFEST], --synthetic COUNT DATABASE, or --look-up DATABASE"
+                .into())
+        }
     }
 }
 
@@ -102,16 +107,20 @@ fn look_up(database: &Path) -> Result<(), Failure> {
         let name = if number % 5 == 0 { format!("{name}-unknown") } else { name.clone() };
         wanted.push((shard.clone(), name));
     }
+    let rounds = [("statements, first time", false), ("statements, again", false), ("whole records", true)];
     let cold = Database::open(database)?.value;
-    for round in ["first", "second"] {
+    for (round, whole) in rounds {
         let (start, processor) = (Instant::now(), processor_time());
-        let mut records = 0;
+        let mut statements = 0;
         for (shard, name) in &wanted {
-            records += cold.records(shard, name)?.len();
+            cold.records_where(shard, name, &mut |_| {
+                statements += 1;
+                whole
+            })?;
         }
         let used = processor_time() - processor;
         println!(
-            "1000 look-ups, {round}: {:?} ({used:?} of processor time), {records} records",
+            "1000 look-ups, {round}: {:?} ({used:?} of processor time), {statements} statements",
             start.elapsed()
         );
     }

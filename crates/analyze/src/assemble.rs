@@ -7,7 +7,9 @@ use crate::cataloguer::{self, Cataloguer, Fact, Target};
 use crate::read::LayerFacts;
 use crate::table::{kind_code, kind_of};
 use seaworthy_image::EntryKind;
-use seaworthy_types::{Inventory, Location, Note, OsRelease, Outcome, Package, Unidentified, ecosystem};
+use seaworthy_types::{
+    Inventory, Limits, Location, Note, OsRelease, Outcome, Package, Unidentified, ecosystem,
+};
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 use std::sync::OnceLock;
@@ -340,6 +342,9 @@ impl<'a> View<'a> {
 /// Receives what units assemble.
 #[derive(Default)]
 pub struct Builder {
+    packages_max: u64,
+    /// Packages and evidence beyond `packages_max`.
+    too_many: u64,
     inventory: Inventory,
     owned: HashMap<u64, u32, BuildHasherDefault<IdHasher>>,
     owners: Vec<String>,
@@ -347,9 +352,17 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds a package.
+    /// Adds a package, if there is room; what is dropped becomes a gap.
     pub fn package(&mut self, package: Package) {
-        self.inventory.packages.push(package);
+        if self.has_room() {
+            self.inventory.packages.push(package);
+        }
+    }
+    fn has_room(&mut self) -> bool {
+        let count = self.inventory.packages.len().saturating_add(self.inventory.unidentified.len());
+        let room = (count as u64) < self.packages_max;
+        self.too_many = self.too_many.saturating_add(u64::from(!room));
+        room
     }
     /// Sets the operating system; the first one wins.
     pub fn os(&mut self, os: OsRelease) {
@@ -373,7 +386,9 @@ impl Builder {
     }
     /// Adds evidence that only data can name.
     pub fn unidentified(&mut self, evidence: Unidentified) {
-        self.inventory.unidentified.push(evidence);
+        if self.has_room() {
+            self.inventory.unidentified.push(evidence);
+        }
     }
     /// Adds a note.
     pub fn note(&mut self, note: Note) {
@@ -405,9 +420,19 @@ impl Builder {
     }
 }
 
-/// Turns the facts of all layers, lowest first, into the inventory of the squashed target.
+/// [`assemble_within`] the usual limits.
 pub fn assemble(layers: &[&LayerFacts], target: Target) -> Outcome<Inventory> {
-    let Builder { mut inventory, mut notes, .. } = build(layers, target);
+    assemble_within(layers, target, &Limits::default())
+}
+
+/// Turns the facts of all layers, lowest first, into the inventory of the squashed target.
+pub fn assemble_within(layers: &[&LayerFacts], target: Target, limits: &Limits) -> Outcome<Inventory> {
+    let Builder { mut inventory, mut notes, too_many, packages_max, .. } = build(layers, target, limits);
+    if too_many > 0 {
+        let detail =
+            format!("there are more than {packages_max} packages (packages_max); {too_many} were left out");
+        notes.push(Note::gap("too-many-packages", "assemble", "", detail));
+    }
     inventory.normalise();
     notes.sort();
     notes.dedup();
@@ -415,8 +440,8 @@ pub fn assemble(layers: &[&LayerFacts], target: Target) -> Outcome<Inventory> {
 }
 
 /// Lets every unit assemble.
-pub(crate) fn build(layers: &[&LayerFacts], target: Target) -> Builder {
-    let mut builder = Builder::default();
+pub(crate) fn build(layers: &[&LayerFacts], target: Target, limits: &Limits) -> Builder {
+    let mut builder = Builder { packages_max: limits.packages_max, ..Builder::default() };
     let squash = Squash::new(layers).take(&mut builder.notes);
     let mut facts = facts_by_unit(layers, &squash, &mut builder.notes);
     for unit in in_order(target) {

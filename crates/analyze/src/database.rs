@@ -6,7 +6,7 @@
 use crate::assemble::{Builder, View};
 use crate::cataloguer::{Fact, Facts, File};
 use crate::paths::PathList;
-use seaworthy_types::{About, Location, Note, Origin, Package, SourcePackage, distribution};
+use seaworthy_types::{About, Grade, Location, Note, Origin, Package, SourcePackage, distribution};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -50,6 +50,10 @@ pub enum DatabaseFact {
         /// What it owns.
         paths: PathList,
     },
+    /// A log beside the database holds this many pages for it.
+    Log(u64),
+    /// A remark that counts only while these records do.
+    Remark(Grade, String, String),
 }
 
 /// Pushes the records of one file; an empty database gives one empty fact.
@@ -79,23 +83,39 @@ pub fn has_room(records: &[Record], file: &File<'_>, facts: &mut Facts<'_>) -> b
 /// All visible packages of a unit, with the layer in which each first appears.
 pub fn records(view: &View<'_>) -> Vec<(Record, Location, u32)> {
     let mut found = Vec::new();
-    let facts = view.all();
-    let mut start = 0;
-    while let Some(first) = facts.get(start) {
-        let count = facts[start..].iter().take_while(|fact| fact.path == first.path).count();
-        records_of_file(&facts[start..start + count], &mut found);
-        start += count;
+    for facts in view.all().chunk_by(|a, b| a.path == b.path) {
+        records_of_file(facts, &mut found, &mut |_, _| {});
     }
     found
 }
 
-/// `facts` are those of one path, lowest layer first.
-fn records_of_file(facts: &[Fact<'_>], found: &mut Vec<(Record, Location, u32)>) {
+/// The same of facts in which those of one path follow each other, and the remarks that count.
+pub fn records_of(facts: &[Fact<'_>], about: &About, notes: &mut Vec<Note>) -> Vec<(Record, Location, u32)> {
+    let mut found = Vec::new();
+    let mut remark = |fact: &Fact<'_>, remark: DatabaseFact| {
+        if let DatabaseFact::Remark(grade, code, detail) = remark {
+            notes.push(Note { grade, code, unit: about.name.into(), subject: fact.path.into(), detail });
+        }
+    };
+    for facts in facts.chunk_by(|a, b| a.path == b.path) {
+        records_of_file(facts, &mut found, &mut remark);
+    }
+    found
+}
+
+/// `facts` are those of one path.
+fn records_of_file(
+    facts: &[Fact<'_>],
+    found: &mut Vec<(Record, Location, u32)>,
+    remark: &mut dyn FnMut(&Fact<'_>, DatabaseFact),
+) {
     let Some(visible) = facts.iter().find(|fact| fact.visible).map(|fact| fact.layer) else { return };
     let mut copies: BTreeMap<u32, Vec<Record>> = BTreeMap::new();
     for fact in facts.iter().filter(|fact| fact.layer <= visible) {
-        if let Some(DatabaseFact::Records(records)) = fact.get::<DatabaseFact>() {
-            copies.entry(fact.layer).or_default().extend(records);
+        match fact.get::<DatabaseFact>() {
+            Some(DatabaseFact::Records(records)) => copies.entry(fact.layer).or_default().extend(records),
+            Some(other) if fact.visible => remark(fact, other),
+            _ => {}
         }
     }
     let Some(top) = copies.remove(&visible) else { return };
@@ -302,7 +322,7 @@ mod tests {
             ("var/lib/dpkg/info/nodejs.list", "/usr/lib/node_modules/npm/package.json\n"),
             ("var/lib/dpkg/info/gone.list", "/etc/gone\n"),
         ]);
-        let builder = build(&[&facts], Target::Image);
+        let builder = build(&[&facts], Target::Image, &seaworthy_types::Limits::default());
         assert_eq!(builder.owner_of("usr/lib/x/PKG-INFO"), Some("a"));
         assert_eq!(builder.owner_of("usr/lib/x/PKG-INFO!/inner"), Some("a"));
         for path in ["usr/lib/x", "usr/lib/node_modules/npm/package.json", "etc/gone"] {
@@ -316,7 +336,7 @@ mod tests {
             ("lib", "-> usr/lib"),
             ("usr/lib/apk/db/installed", "P:a\nV:1\nF:\nR:top\nF:lib/y\nR:file\nF:lib/empty\n"),
         ]);
-        let builder = build(&[&facts], Target::Image);
+        let builder = build(&[&facts], Target::Image, &seaworthy_types::Limits::default());
         assert_eq!(builder.owner_of("top"), Some("a"));
         assert_eq!(builder.owner_of("usr/lib/y/file"), Some("a"));
         assert_eq!(builder.owner_of("usr/lib/empty"), None);

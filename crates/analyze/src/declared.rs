@@ -7,6 +7,7 @@
 use crate::assemble::{Builder, View};
 use crate::cataloguer::{Cataloguer, Facts, File, Pattern};
 use crate::loose::{self, clip, is_word};
+use crate::toml_parts;
 use seaworthy_types::{About, Package, Scope};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ const NAME_BYTES_MAX: usize = 256;
 const VERSION_BYTES_MAX: usize = 256;
 const FACT_CHARS_MAX: usize = 256;
 /// Different packages of one file; more are dropped with a gap.
-const PACKAGES_MAX: usize = 200_000;
+const PACKAGES_MAX: usize = 150_000;
 const EXAMPLES_MAX: usize = 5;
 const EXAMPLE_CHARS_MAX: usize = 80;
 const REASON_CHARS_MAX: usize = 240;
@@ -39,8 +40,17 @@ pub(crate) struct LockFile {
 
 /// For [`LockFile::bytes_max`]: the limit on records decides.
 pub(crate) const AS_RECORD: u64 = u64::MAX;
-/// For [`LockFile::bytes_max`] of TOML: its parser needs many times the text's memory.
-pub(crate) const TOML_BYTES_MAX: u64 = 8 << 20;
+/// For [`LockFile::bytes_max`] of JSON whose real files are the largest of all (npm): up to twice the
+/// limit on records, because its values are few for its size.
+pub(crate) const JSON_BYTES_MAX: u64 = 48 << 20;
+/// For [`LockFile::bytes_max`] of TOML: three times the largest real files.
+pub(crate) const TOML_BYTES_MAX: u64 = 16 << 20;
+/// For [`LockFile::bytes_max`] of YAML, whose parser is slow.
+pub(crate) const YAML_BYTES_MAX: u64 = 14 << 20;
+/// Scalars, lists and mappings of one YAML text: the largest real lock files have 700,000.
+const YAML_NODES_MAX: usize = 900_000;
+/// One table of TOML: its parser needs sixty times the text's memory and more.
+const TOML_TABLE_BYTES_MAX: usize = 256 << 10;
 
 /// For [`LockFile::accepts`]: every path that the patterns choose.
 pub(crate) fn any_path(_path: &str) -> bool {
@@ -68,14 +78,12 @@ impl Cataloguer for LockFile {
         (self.accepts)(path)
     }
     fn read(&self, file: &File<'_>, facts: &mut Facts<'_>) {
-        if file.content.len() > self.bytes_max {
-            let size = file.content.len();
-            return facts.gap(
-                "file-too-large",
-                format!("{size} bytes exceed the limit for a record of this kind; it was not read"),
-            );
-        }
-        let Some(bytes) = file.record(facts) else { return };
+        let bytes_max = match self.bytes_max {
+            AS_RECORD => file.limits.record_bytes_max,
+            bytes_max => bytes_max.min(file.limits.record_bytes_max.saturating_mul(2)),
+        };
+        let _turn = loose::turn(file.content.len());
+        let Some(bytes) = file.record_within(bytes_max, facts) else { return };
         let text = decode(&bytes, facts);
         let mut lock = Lock::new(self.is_name);
         let result = (self.parse)(&text, file.path, &mut lock);
@@ -280,9 +288,22 @@ impl Lock {
     }
 }
 
-/// Reads TOML of version 1.0 (its parser bounds nesting).
-pub(crate) fn toml<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
-    toml::from_str(text).map_err(|error| error.message().to_owned())
+/// Reads TOML of version 1.0 table by table (its parser bounds nesting): `each` gets a document for every
+/// top-level table or element of an array of tables, with all that is below it. Of the others than
+/// `wanted` large ones are passed over.
+pub(crate) fn toml_tables<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    wanted: &[&str],
+    mut each: impl FnMut(T),
+) -> Result<(), String> {
+    for (root, part) in toml_parts::parts(text) {
+        if part.len() <= TOML_TABLE_BYTES_MAX {
+            each(toml::from_str(part).map_err(|error| error.message().to_owned())?);
+        } else if root.is_empty() || wanted.contains(&root) {
+            return Err(format!("a table of {} bytes is too large", part.len()));
+        }
+    }
+    Ok(())
 }
 
 /// Reads JSON (RFC 8259).
@@ -290,12 +311,12 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// Reads all documents of a YAML text. Lock files have no aliases, so these are all but forbidden;
-/// events are only streamed, so their number may follow the size of the file.
+/// Reads all documents of a YAML text. Lock files have no aliases, so these are all but forbidden. Of
+/// equal keys the last counts, which the reader of values sees to: the parser would remember them all.
 pub(crate) fn yaml<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Vec<T>, String> {
     let budget = serde_saphyr::budget! {
         max_events: text.len().saturating_mul(2).saturating_add(64),
-        max_nodes: text.len().saturating_add(64),
+        max_nodes: text.len().saturating_add(64).min(YAML_NODES_MAX),
         max_total_scalar_bytes: text.len().saturating_add(64),
         max_aliases: 16,
         max_anchors: 16,
@@ -313,7 +334,7 @@ pub(crate) fn yaml<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Vec<T>, Stri
     let options = serde_saphyr::options! {
         budget: budget,
         alias_limits: aliases,
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
         with_snippet: false,

@@ -20,9 +20,10 @@ pub mod read;
 pub mod sbom;
 pub mod table;
 pub(crate) mod third_party;
+mod toml_parts;
 pub(crate) mod xml;
 mod zip;
 
-pub use assemble::assemble;
+pub use assemble::{assemble, assemble_within};
 pub use cataloguer::{Cataloguer, Facts, File, Pattern, Target};
 pub use read::{LayerFacts, LayerReader};

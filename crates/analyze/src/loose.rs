@@ -8,8 +8,48 @@
 use crate::cataloguer::Facts;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Bytes that the values of one document may take: a list of empty objects is small as text and large
+/// as values. Real lock files of large projects need a quarter of it.
+const DOCUMENT_BYTES_MAX: usize = 48 << 20;
+
+/// Documents up to this size need no turn: their values take little.
+const SMALL_BYTES: u64 = 256 << 10;
+
+thread_local! {
+    // What is left for the document that this thread reads.
+    static BYTES_LEFT: Cell<usize> = const { Cell::new(DOCUMENT_BYTES_MAX) };
+}
+
+/// This thread begins to read a document.
+pub(crate) fn begin_document() {
+    BYTES_LEFT.set(DOCUMENT_BYTES_MAX);
+}
+
+/// Whether one more value may be kept; counts it.
+pub(crate) fn room_for<T>() -> bool {
+    let left = BYTES_LEFT.get().checked_sub(size_of::<T>().max(1));
+    BYTES_LEFT.set(left.unwrap_or(0));
+    left.is_some()
+}
+
+/// What a document with too many values is told.
+pub(crate) const NO_ROOM: &str = "it holds too many values for the memory there is";
+
+fn charge<T, E: serde::de::Error>() -> Result<(), E> {
+    room_for::<T>().then_some(()).ok_or_else(|| E::custom(NO_ROOM))
+}
+
+/// One large document at a time: each may take the whole of [`DOCUMENT_BYTES_MAX`]. What is read does
+/// not depend on who waits for whom.
+pub(crate) fn turn(document_bytes: u64) -> Option<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::new(());
+    (document_bytes > SMALL_BYTES).then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
+}
 
 /// The bytes as text without a byte order mark; bytes that are not UTF-8 are replaced, with a note.
 pub fn text<'a>(bytes: &'a [u8], facts: &mut Facts<'_>) -> Cow<'a, str> {
@@ -68,6 +108,10 @@ pub struct List<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entries<'a, T>(pub Vec<(Cow<'a, str>, T)>);
 
+/// The entries of an object whose values are objects; others cost nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objects<'a, T>(pub Vec<(Cow<'a, str>, T)>);
+
 /// An object whose fields are chosen by name, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object<T>(pub Option<T>);
@@ -93,6 +137,11 @@ impl<T> Default for List<T> {
     }
 }
 impl<T> Default for Entries<'_, T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+impl<T> Default for Objects<'_, T> {
     fn default() -> Self {
         Self(Vec::new())
     }
@@ -207,7 +256,8 @@ impl<'de, T: Deserialize<'de>> Take<'de> for List<T> {
     }
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
+        while let Some(item) = list.next_element::<T>()? {
+            charge::<T, A::Error>()?;
             items.push(item);
         }
         Ok(Self { items, is_list: true })
@@ -221,6 +271,22 @@ impl<'de, T: Deserialize<'de>> Take<'de> for Entries<'de, T> {
     fn map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
         let mut entries = Vec::new();
         while let Some((name, value)) = map.next_entry::<Text<'de>, T>()? {
+            charge::<(Cow<'de, str>, T), A::Error>()?;
+            entries.push((name.0.unwrap_or_default(), value));
+        }
+        Ok(Self(entries))
+    }
+}
+
+impl<'de, T: Fields<'de>> Take<'de> for Objects<'de, T> {
+    fn other() -> Self {
+        Self::default()
+    }
+    fn map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        let mut entries = Vec::new();
+        while let Some((name, value)) = map.next_entry::<Text<'de>, Object<T>>()? {
+            let Object(Some(value)) = value else { continue };
+            charge::<(Cow<'de, str>, T), A::Error>()?;
             entries.push((name.0.unwrap_or_default(), value));
         }
         Ok(Self(entries))
@@ -277,6 +343,7 @@ from_any! {
     Flag, [];
     List<T>, [T: Deserialize<'de>];
     Entries<'de, T>, [T: Deserialize<'de>];
+    Objects<'de, T>, [T: Fields<'de>];
     Object<T>, [T: Fields<'de>];
     TextOrObject<'de, T>, [T: Fields<'de>];
 }

@@ -5,6 +5,9 @@
 use crate::loose::{Entries, Fields, List, Object, Text};
 use serde::de::{IgnoredAny, MapAccess};
 
+/// The tables that are read.
+pub(crate) const TABLES: [&str; 2] = ["package", "packages"];
+
 /// The document: its packages.
 #[derive(Default)]
 pub(crate) struct Document<'a> {

@@ -2,7 +2,7 @@
 
 use crate::cataloguer::{self, Cataloguer, Facts, File, Pattern, Target};
 use crate::table::{Table, TableBuilder};
-use seaworthy_image::{Content, Entry, EntryKind, Visitor, Want};
+use seaworthy_image::{Content, Entry, EntryKind, Pair, Visitor, Want};
 use seaworthy_types::{Limits, Note, Reads};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -50,6 +50,8 @@ pub struct Matcher {
     by_folder: HashMap<&'static str, Vec<(u16, &'static str)>>,
     endings: Vec<(u16, &'static str)>,
     magics: Vec<(u16, &'static [u8])>,
+    /// Unit, file, companion.
+    companions: Vec<(u16, &'static str, &'static str)>,
 }
 
 impl Matcher {
@@ -63,8 +65,11 @@ impl Matcher {
             by_folder: HashMap::new(),
             endings: Vec::new(),
             magics: Vec::new(),
+            companions: Vec::new(),
         };
         for (index, unit) in units.iter().enumerate() {
+            let pairs = unit.companions().iter();
+            matcher.companions.extend(pairs.map(|(file, companion)| (index as u16, *file, *companion)));
             for pattern in unit.patterns() {
                 matcher.add(index as u16, *pattern);
             }
@@ -151,8 +156,17 @@ pub struct LayerReader<'m> {
     latest: HashMap<String, u32>,
     /// Hard links to files whose content was wanted.
     links: Vec<Link>,
+    /// Wanted files that have, or are, a companion.
+    partners: HashMap<&'static str, Partner>,
     notes: Vec<Note>,
     bytes_left: u64,
+}
+
+/// The last entry of a file that has, or is, a companion.
+struct Partner {
+    index: u32,
+    mode: u32,
+    is_empty: bool,
 }
 
 /// A hard link: its head is not known, so patterns of content cannot choose it.
@@ -182,6 +196,7 @@ impl<'m> LayerReader<'m> {
             facts: Vec::new(),
             latest: HashMap::new(),
             links: Vec::new(),
+            partners: HashMap::new(),
             notes: Vec::new(),
             bytes_left: limits.facts_bytes_max,
         }
@@ -238,23 +253,53 @@ impl<'m> LayerReader<'m> {
     }
 
     fn run(&mut self, unit: u16, index: u32, pending: &Pending, content: Content<'_>) {
-        let cataloguer = self.matcher.units[usize::from(unit)];
         let file = File { path: &pending.path, content, mode: pending.mode, limits: self.limits };
-        let mut facts = Facts::new(cataloguer.about(), &pending.path, self.limits);
+        self.collect(unit, index, &pending.path, |cataloguer, facts| cataloguer.read(&file, facts));
+    }
+
+    /// Keeps what a unit says of the entry with this index and path.
+    fn collect(
+        &mut self,
+        unit: u16,
+        index: u32,
+        path: &str,
+        read: impl FnOnce(&'static dyn Cataloguer, &mut Facts<'_>),
+    ) {
+        let cataloguer = self.matcher.units[usize::from(unit)];
+        let mut facts = Facts::new(cataloguer.about(), path, self.limits);
         facts.bytes_left = self.bytes_left;
-        cataloguer.read(&file, &mut facts);
+        read(cataloguer, &mut facts);
         self.bytes_left = facts.bytes_left;
         let (found, notes) = facts.finish();
         self.notes.extend(notes);
         self.facts.extend(
-            found.into_iter().map(|bytes| (index, StoredFact { unit, path: pending.path.clone(), bytes })),
+            found.into_iter().map(|bytes| (index, StoredFact { unit, path: path.to_owned(), bytes })),
         );
+    }
+
+    fn remember_partner(&mut self, index: u32, entry: &Entry<'_>) {
+        let paths = self.matcher.companions.iter().flat_map(|(_, file, companion)| [*file, *companion]);
+        for path in paths.filter(|path| *path == entry.path) {
+            // The size of a hard link is not known here.
+            let is_empty = entry.kind == EntryKind::File && entry.size == 0;
+            self.partners.insert(path, Partner { index, mode: entry.mode, is_empty });
+        }
+    }
+
+    /// The file of this path, unless a later entry took its place.
+    fn partner(&self, path: &str) -> Option<&Partner> {
+        self.partners.get(path).filter(|partner| self.latest.get(path) == Some(&partner.index))
     }
 }
 
 impl Visitor for LayerReader<'_> {
     fn entry(&mut self, entry: &Entry<'_>, head: &[u8]) -> Want {
         let index = self.table.push(entry);
+        // A whiteout speaks of lower layers only (OCI image layer specification, "Whiteouts"): what this
+        // layer itself holds under the name stays, whichever comes first.
+        if matches!(entry.kind, EntryKind::Whiteout | EntryKind::OpaqueFolder) {
+            return Want::Skip;
+        }
         if let Some(latest) = self.latest.get_mut(entry.path) {
             *latest = index;
         }
@@ -275,6 +320,7 @@ impl Visitor for LayerReader<'_> {
         let pending = Pending { path: entry.path.to_owned(), mode: entry.mode, units: self.chosen.clone() };
         self.latest.insert(pending.path.clone(), index);
         self.pending.insert(index, pending);
+        self.remember_partner(index, entry);
         Want::Content
     }
 
@@ -282,6 +328,42 @@ impl Visitor for LayerReader<'_> {
         let Some(pending) = self.pending.remove(&index) else { return };
         for unit in pending.units.clone() {
             self.run(unit, index, &pending, content);
+        }
+    }
+
+    fn pairs(&mut self) -> Vec<Pair> {
+        let matcher = self.matcher;
+        let are_there = |file: &str, companion: &str| {
+            self.partner(file).is_some()
+                && self.partner(companion).is_some_and(|companion| !companion.is_empty)
+        };
+        let wanted = matcher.companions.iter().filter(|(_, file, companion)| are_there(file, companion));
+        let mut pairs: Vec<Pair> = wanted
+            .map(|(_, file, companion)| Pair { file: (*file).into(), companion: (*companion).into() })
+            .collect();
+        pairs.sort();
+        pairs.dedup();
+        pairs
+    }
+
+    fn pair(&mut self, pair: &Pair, content: Content<'_>, companion: Content<'_>) {
+        let matcher = self.matcher;
+        let (Some(mode), Some(index)) = (
+            self.partner(&pair.file).map(|partner| partner.mode),
+            self.partner(&pair.companion).map(|partner| partner.index),
+        ) else {
+            return;
+        };
+        if companion.is_empty() {
+            return;
+        }
+        let file = File { path: &pair.file, content, mode, limits: self.limits };
+        for (unit, path, beside) in &matcher.companions {
+            if *path == pair.file && *beside == pair.companion {
+                self.collect(*unit, index, &pair.companion, |cataloguer, facts| {
+                    cataloguer.read_together(&file, companion, facts);
+                });
+            }
         }
     }
 }

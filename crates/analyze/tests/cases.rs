@@ -6,10 +6,14 @@ use seaworthy_analyze::cataloguer::{ALL, Cataloguer, Target};
 use seaworthy_analyze::read::Matcher;
 use seaworthy_analyze::{LayerFacts, LayerReader, assemble};
 use seaworthy_image::{Content, Entry, EntryKind, Visitor, Want};
-use seaworthy_types::{Inventory, Limits, Note, Outcome, Reads};
-use std::fmt::Write;
+use seaworthy_types::{Inventory, Limits, Outcome, Reads};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+#[path = "support/render.rs"]
+mod render;
+
+use render::render;
 
 fn cases_of(unit: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(unit);
@@ -54,6 +58,11 @@ fn layer(folder: &Path, units: Vec<&'static dyn Cataloguer>, limits: &Limits) ->
             reader.content(index as u32, Content::Whole(&bytes));
         }
     }
+    for pair in reader.pairs() {
+        let [file, companion] =
+            [&pair.file, &pair.companion].map(|path| fs::read(folder.join(path)).expect("file"));
+        reader.pair(&pair, Content::Whole(&file), Content::Whole(&companion));
+    }
     reader.finish(Vec::new())
 }
 
@@ -82,50 +91,6 @@ fn run_case(unit: &'static dyn Cataloguer, case: &Path) -> Outcome<Inventory> {
     };
     assert!(!layers.is_empty(), "{}: neither input/ nor layer0/", case.display());
     assemble(&layers.iter().collect::<Vec<_>>(), target)
-}
-
-fn render(outcome: &Outcome<Inventory>) -> String {
-    let mut text = String::new();
-    let inventory = &outcome.value;
-    if let Some(os) = &inventory.os {
-        writeln!(text, "os {} {} {}", os.id, os.version_id, os.shard().unwrap_or_default()).expect("write");
-    }
-    for package in &inventory.packages {
-        write!(text, "package {}", package.purl(inventory.os.as_ref())).expect("write");
-        if let Some(source) = &package.source {
-            write!(text, " source={}@{}", source.name, source.version).expect("write");
-        }
-        if let Some(owner) = &package.owner {
-            write!(text, " owner={owner}").expect("write");
-        }
-        if package.origin != Default::default() {
-            write!(text, " origin=third-party").expect("write");
-        }
-        if package.scope != Default::default() {
-            write!(text, " scope=development").expect("write");
-        }
-        if !package.evidence.is_empty() {
-            write!(text, " evidence={:?}", package.evidence).expect("write");
-        }
-        if !package.licences.is_empty() {
-            write!(text, " licences={:?}", package.licences).expect("write");
-        }
-        if !package.facts.is_empty() {
-            write!(text, " facts={:?}", package.facts).expect("write");
-        }
-        let first = package.layer.map_or("-".into(), |l| l.to_string());
-        writeln!(text, " by={} first-layer={first}", package.found_by).expect("write");
-        for location in &package.locations {
-            writeln!(text, "  at {}", location.path).expect("write");
-        }
-    }
-    for evidence in &inventory.unidentified {
-        writeln!(text, "unidentified {evidence:?}").expect("write");
-    }
-    for Note { grade, code, unit, subject, detail } in &outcome.notes {
-        writeln!(text, "{grade:?} {code} {unit} {subject}: {detail}").expect("write");
-    }
-    text
 }
 
 #[test]

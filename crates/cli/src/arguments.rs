@@ -3,27 +3,54 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+const EXAMPLES: &str = "\
+Examples:
+  docker save nginx:1.25 -o nginx.tar && seaworthy scan nginx.tar
+  seaworthy scan dir:. -o html=report.html
+  seaworthy db update              fetch today's vulnerability data
+  seaworthy explain CVE-2021-44228 nginx.tar";
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  seaworthy scan image.tar                         a `docker save` archive or OCI layout
+  seaworthy scan dir:. --fail-on high              source code or a root file system
+  seaworthy scan sbom:bom.json -f sarif -o html=report.html";
+
 /// Decides whether a container may sail.
 ///
 /// Exit codes: 0 clean, 1 findings over the threshold, 2 error, 3 incomplete (something was not seen).
 /// When several hold, error comes before findings, findings before incomplete.
 #[derive(Debug, Parser)]
-#[command(name = "seaworthy", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "seaworthy", version, max_term_width = 100, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Arguments {
     /// When to use colours.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = "Everywhere", value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
     /// Say nothing but the result and errors.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Everywhere")]
     pub quiet: bool,
     /// Configuration file (default: ./seaworthy.toml, then the one in the user's configuration folder).
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Folder of the vulnerability database.
-    #[arg(long, global = true, env = "SEAWORTHY_DB", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        hide_env_values = true,
+        env = "SEAWORTHY_DB",
+        value_name = "FOLDER"
+    )]
     pub db: Option<PathBuf>,
     /// Folder of the layer cache.
-    #[arg(long, global = true, env = "SEAWORTHY_CACHE", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        hide_env_values = true,
+        env = "SEAWORTHY_CACHE",
+        value_name = "FOLDER"
+    )]
     pub cache: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
@@ -67,9 +94,6 @@ pub enum Command {
         #[arg(default_value = ".")]
         folder: PathBuf,
     },
-    /// The parsing process: started by `scan` itself.
-    #[command(name = "__read", hide = true)]
-    Read,
 }
 
 /// Options of everything that reads a target.
@@ -100,46 +124,47 @@ pub struct TargetArguments {
 
 /// Options of `scan`.
 #[derive(Debug, Args)]
+#[command(after_help = SCAN_EXAMPLES)]
 pub struct ScanArguments {
     /// The target.
     #[command(flatten)]
     pub target: TargetArguments,
     /// Format of what is printed; `seaworthy list formats` shows all.
-    #[arg(long, short, value_name = "FORMAT")]
+    #[arg(help_heading = "Output", long, short, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Write another format to a file; may be given several times: `-o sarif=scan.sarif -o html=scan.html`.
-    #[arg(long, short, value_name = "FORMAT=FILE")]
+    #[arg(help_heading = "Output", long, short, value_name = "FORMAT=FILE")]
     pub output: Vec<String>,
     /// Template file for the format `template`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Output", long, value_name = "FILE")]
     pub template: Option<PathBuf>,
     /// Show everything that tables shorten.
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub full: bool,
     /// When findings mean no: default, low, medium, high, critical, exploited, any or never.
     /// The default: known to be exploited, or high or critical with a fix.
-    #[arg(long, value_name = "RULE")]
+    #[arg(help_heading = "Verdict", long, value_name = "RULE")]
     pub fail_on: Option<String>,
     /// What unknown severity counts as; without this it is over any threshold.
-    #[arg(long, value_name = "SEVERITY")]
+    #[arg(help_heading = "Verdict", long, value_name = "SEVERITY")]
     pub unknown_as: Option<String>,
     /// Only findings that have a fix.
-    #[arg(long)]
+    #[arg(help_heading = "Verdict", long)]
     pub only_fixed: bool,
     /// Only these severities, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "SEVERITY")]
+    #[arg(help_heading = "Verdict", long, value_delimiter = ',', value_name = "SEVERITY")]
     pub severity: Vec<String>,
     /// Only this vulnerability; may be given several times.
-    #[arg(long, value_name = "ID")]
+    #[arg(help_heading = "Verdict", long, value_name = "ID")]
     pub only: Vec<String>,
     /// Leave this vulnerability out; may be given several times. An ignore file keeps the reason too.
-    #[arg(long, value_name = "ID")]
+    #[arg(help_heading = "Verdict", long, value_name = "ID")]
     pub ignore: Vec<String>,
     /// Decisions with reasons and expiry (default: ./.seaworthy-ignore.toml when there is one).
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Verdict", long, value_name = "FILE")]
     pub ignore_file: Vec<PathBuf>,
     /// An incomplete result means no.
-    #[arg(long)]
+    #[arg(help_heading = "Verdict", long)]
     pub strict: bool,
 }
 

@@ -9,13 +9,26 @@ mod files;
 mod output;
 mod progress;
 
-use clap::Parser;
+use arguments::Arguments;
+use clap::builder::StyledStr;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A closed pipe (`| head`) ends us quietly through the write error, not by a signal.
-    let arguments = arguments::Arguments::parse();
-    match command::run(arguments) {
+    let result = match std::env::args_os().nth(1) {
+        Some(word) if word == "__read" => command::read(),
+        _ => match Arguments::try_parse() {
+            Ok(arguments) => command::run(arguments),
+            Err(error) if error.kind() == ErrorKind::MissingSubcommand => {
+                eprint!("{}", help());
+                return exit::Code::Error.into();
+            }
+            Err(error) => error.exit(),
+        },
+    };
+    match result {
         Ok(code) => code.into(),
         Err(error) => {
             if is_broken_pipe(&error) {
@@ -25,6 +38,18 @@ fn main() -> ExitCode {
             exit::Code::Error.into()
         }
     }
+}
+
+/// Help of the command that was named as far as it was. The parser gives it by itself only where no
+/// variable of the environment counts as an argument.
+fn help() -> StyledStr {
+    let mut named = Arguments::command();
+    named.build();
+    for word in std::env::args_os().skip(1) {
+        let next = named.find_subcommand(&word).cloned();
+        named = next.unwrap_or(named);
+    }
+    named.render_help()
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

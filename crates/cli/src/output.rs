@@ -2,11 +2,12 @@
 
 use crate::arguments::Colour;
 use anyhow::{Context, Result, bail};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use seaworthy_report::format::ALL;
 use seaworthy_report::{Format, Options, by_name};
 use seaworthy_types::Report;
 use std::fs;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// A file to write.
@@ -33,6 +34,49 @@ pub fn to_file(text: &str) -> Result<ToFile> {
         bail!("`{text}`: the file's name is missing");
     }
     Ok(ToFile { format: format(name)?, path: path.into() })
+}
+
+/// Says what can be known to fail before the work begins: options that do not do, files that cannot be
+/// written. Nothing is made or changed.
+pub fn check(format: &'static dyn Format, files: &[ToFile], options: &Options) -> Result<()> {
+    format.check(options)?;
+    for (index, file) in files.iter().enumerate() {
+        file.format.check(options)?;
+        place(&file.path).with_context(|| format!("`{}` cannot be written", file.path.display()))?;
+        if files.iter().take(index).any(|other| other.path == file.path) {
+            bail!("`{}` is named for two outputs: give each its own file", file.path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a format is written at all.
+pub fn uses(format: &'static dyn Format, files: &[ToFile], name: &str) -> bool {
+    format.about().name == name || files.iter().any(|file| file.format.about().name == name)
+}
+
+fn place(path: &Path) -> Result<()> {
+    let meta = fs::metadata(path);
+    if meta.as_ref().is_ok_and(fs::Metadata::is_dir) {
+        bail!("it is a folder; name a file in it");
+    }
+    if meta.is_ok_and(|meta| !meta.is_file()) {
+        return Ok(());
+    }
+    // The file is written beside its place first: its folder is what must be writable.
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !folder.exists() {
+        bail!("the folder `{}` does not exist; make it first", folder.display());
+    }
+    if !folder.is_dir() {
+        bail!("`{}` is no folder", folder.display());
+    }
+    let needed = Access::WRITE_OK | Access::EXEC_OK;
+    accessat(CWD, folder, needed, AtFlags::EACCESS)
+        .with_context(|| format!("the folder `{}` cannot be written to", folder.display()))
 }
 
 /// Whether standard output gets colours.
@@ -84,8 +128,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Prints the report.
 pub fn print(report: &Report, format: &'static dyn Format, options: &Options) -> Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    format.write(report, options, &mut out)?;
-    out.flush()?;
-    Ok(())
+    // Whole or not at all: an error gives no report.
+    let mut bytes = Vec::new();
+    format.write(report, options, &mut bytes)?;
+    let mut out = io::stdout().lock();
+    out.write_all(&bytes).and_then(|()| out.flush()).context("writing to standard output")
 }

@@ -7,6 +7,7 @@
 use crate::notebook::Notebook;
 use crate::open::Folder;
 use crate::pool::CHUNK_BYTES;
+use crate::reread::fill_both;
 use crate::source::read_full;
 use crate::tar::path;
 use crate::{Content, Entry, EntryKind, Error, FileSource, ReadAt, Source, Visitor, Want};
@@ -62,6 +63,7 @@ pub fn walk_folder(root: OwnedFd, limits: &Limits, visitor: &mut dyn Visitor) ->
     while let Some(path) = walk.pending.pop() {
         walk.folder(&path)?;
     }
+    walk.pairs();
     walk.result.notes = walk.notes.finish("folder");
     Ok(walk.result)
 }
@@ -247,6 +249,25 @@ impl FolderWalk<'_> {
                 self.visitor.content(index, Content::Whole(self.buffer.get(..count).unwrap_or_default()));
             }
             Err(error) => self.unreadable(&error),
+        }
+    }
+
+    /// Hands over the files that the visitor wants together, opened again.
+    fn pairs(&mut self) {
+        for pair in self.visitor.pairs() {
+            let open = |path: &str| FileSource::new(self.root.open_unlinked_file(path)?);
+            let both = open(&pair.file).and_then(|file| Ok((file, open(&pair.companion)?)));
+            let given = both.and_then(|(file, companion)| {
+                let (file, companion) = (OpenFile(&file), OpenFile(&companion));
+                let bytes_max = self.limits.file_bytes_whole_max;
+                let (one, other) = fill_both(&file, &companion, bytes_max, &mut self.buffer)?;
+                self.visitor.pair(&pair, one, other);
+                Ok(())
+            });
+            if let Err(error) = given {
+                self.path.clone_from(&pair.companion);
+                self.unreadable(&error);
+            }
         }
     }
 

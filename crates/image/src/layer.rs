@@ -2,6 +2,7 @@
 //! then the content that the pass could not hand over.
 
 use crate::pool::{BufferPool, CHUNK_BYTES};
+use crate::seek::Point;
 use crate::stream::{Packing, Stored, Stream};
 use crate::walk::{Walked, Walker};
 use crate::{Error, LayerRef, Source, Visitor, reread};
@@ -73,18 +74,19 @@ pub fn walk_layer_with(
 ) -> Result<WalkResult, Error> {
     let opened = OpenedLayer::new(layer)?;
     let compressed = opened.packing != Packing::Plain;
-    let stream = opened.stream(limits, compressed && layer.blob_digest.is_some())?;
+    let stream = opened.stream(limits, compressed && layer.blob_digest.is_some())?.first(&pool.excess_left);
     let key = layer.diff_id.as_bytes();
     let mut walker = Walker::new(visitor, limits, &opened.what, key, compressed, pool.take());
-    let (stream, hash) = match mode {
+    let (mut stream, hash) = match mode {
         WalkMode::Inline => pass_inline(stream, &mut walker, pool)?,
         WalkMode::Piped => pass_piped(stream, &mut walker, pool, compressed)?,
     };
-    let Walked { entries, deferred, mut notes, buffer } = walker.finish();
+    let Walked { entries, deferred, pairs, mut notes, buffer } = walker.finish();
     let bytes = stream.written;
     if stream.trailing {
         notes.info("trailing-data", "", "there are bytes after the compressed data; they were ignored");
     }
+    let points = stream.points.take().unwrap_or_default();
     let diff_id = Digest::from_bytes(hash.finalize().into());
     let blob_digest = if compressed { stream.finish()? } else { Some(diff_id) };
     for (claimed, found) in [(layer.blob_digest, blob_digest), (Some(layer.diff_id), Some(diff_id))] {
@@ -94,7 +96,14 @@ pub fn walk_layer_with(
             return Err(Error::DigestMismatch { what: opened.what, claimed, found });
         }
     }
-    let buffer = reread::deliver(&opened, deferred, limits, visitor, &mut notes, buffer)?;
+    let buffer = reread::deliver(
+        reread::Passed { layer: &opened, bytes, points },
+        reread::Wanted { deferred, pairs },
+        limits,
+        visitor,
+        &mut notes,
+        buffer,
+    )?;
     pool.give(buffer);
     Ok(WalkResult { diff_id, blob_digest, bytes, entries, notes: notes.finish("layer") })
 }
@@ -130,6 +139,14 @@ impl OpenedLayer {
     pub fn stream(&self, limits: &Limits, hashed: bool) -> Result<Stream, Error> {
         let stored = Stored::new(Arc::clone(&self.source), self.offset, self.len, hashed);
         Stream::new(stored, self.packing, &self.what, limits)
+    }
+
+    /// The uncompressed bytes from a place inside.
+    pub fn stream_from(&self, limits: &Limits, point: &Point) -> Result<Stream, Error> {
+        let offset = self.offset.saturating_add(point.read);
+        let stored =
+            Stored::new(Arc::clone(&self.source), offset, self.len.saturating_sub(point.read), false);
+        Stream::new(stored, self.packing, &self.what, limits)?.resumed(point)
     }
 }
 

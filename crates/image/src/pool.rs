@@ -1,16 +1,19 @@
 //! Buffers that are used again, so that the pages of a large one are not asked for twice.
 
 use seaworthy_types::Limits;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that are hashed and walked while they are in the second-level cache.
 pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 
-/// Keeps buffers for the next walk, up to a share of the memory budget.
+/// Keeps buffers for the next walk, up to a share of the memory budget, and what the layers of one image
+/// may together inflate beyond the ratio.
 #[derive(Debug)]
 pub struct BufferPool {
     kept_bytes_max: usize,
     kept: Mutex<Kept>,
+    pub(crate) excess_left: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +27,8 @@ impl BufferPool {
     /// A pool that keeps at most a quarter of the memory budget.
     pub fn new(limits: &Limits) -> Self {
         let kept_bytes_max = usize::try_from(limits.memory_bytes_max / 4).unwrap_or(usize::MAX);
-        Self { kept_bytes_max, kept: Mutex::default() }
+        let excess_left = Arc::new(AtomicU64::new(limits.inflate_excess_bytes_max));
+        Self { kept_bytes_max, kept: Mutex::default(), excess_left }
     }
 
     /// An empty buffer for content.

@@ -10,9 +10,6 @@ use rustix::fs::{AtFlags, statat};
 use seaworthy_types::{Limits, TargetKind};
 use std::sync::Arc;
 
-/// An SBOM names itself within this many bytes.
-const START_BYTES: usize = 64 << 10;
-
 /// What a folder is.
 pub fn recognise_folder(folder: BorrowedFd<'_>) -> TargetKind {
     let has = |name| statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
@@ -23,10 +20,10 @@ pub fn recognise_folder(folder: BorrowedFd<'_>) -> TargetKind {
     }
 }
 
-/// What a file is. A compressed tar is an error with advice, because scanning it as a file would
+/// What a file is: an archive of images, or just a file. A compressed tar is an error with advice, because scanning it as a file would
 /// see nothing of what is in it.
 pub fn recognise_file(source: &Arc<dyn Source>) -> Result<TargetKind, Error> {
-    let mut start = vec![0; START_BYTES];
+    let mut start = vec![0; header::BLOCK];
     let count = read_full(&**source, 0, &mut start).map_err(|error| Error::io("the file", error))?;
     start.truncate(count);
     if is_tar(&start) {
@@ -40,7 +37,7 @@ pub fn recognise_file(source: &Arc<dyn Source>) -> Result<TargetKind, Error> {
         let detail = format!("it is a compressed tar; unpack it first ({how}), or scan it as file:");
         return Err(Error::NotAnImage { what: "the file".into(), detail });
     }
-    Ok(if is_sbom(&start) { TargetKind::Sbom } else { TargetKind::File })
+    Ok(TargetKind::File)
 }
 
 fn kind_of(index: &Index) -> TargetKind {
@@ -68,16 +65,4 @@ fn unpacked_start(source: &Arc<dyn Source>, packing: Packing) -> Vec<u8> {
         .unwrap_or(0);
     block.truncate(count);
     block
-}
-
-/// CycloneDX (JSON and XML) and SPDX (JSON, tag-value, 3.0 JSON-LD), by what each must say of itself.
-fn is_sbom(start: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(start);
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    if text.starts_with('{') {
-        let marks = ["\"bomFormat\"", "\"spdxVersion\"", "\"SPDXID\"", "https://spdx.org/rdf/3"];
-        return marks.iter().any(|mark| text.contains(mark));
-    }
-    text.starts_with("SPDXVersion:")
-        || (text.starts_with('<') && text.contains("http://cyclonedx.org/schema/bom"))
 }

@@ -3,18 +3,18 @@
 //! gzip (RFC 1952, any number of members; its CRC is not checked because the SHA-256 of the same
 //! bytes is), zstd (RFC 8878, any number of frames, window capped) or plain, told apart by content.
 
+use crate::seek::{Inside, PROOF_BYTES, Point, Points, WINDOW_BYTES};
 use crate::source::read_full;
 use crate::{Error, Source};
-use flate2::{Decompress, FlushDecompress, Status};
 use seaworthy_types::{Digest, Limits};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use zlib_rs::{Inflate, InflateFlush, Status};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 /// Stored bytes read at once.
 const INPUT_BYTES: usize = 128 << 10;
-/// The ratio of inflation counts only above this.
-const RATIO_FREE_BYTES: u64 = 64 << 20;
 
 /// How a layer is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,14 @@ impl Stored {
 
 enum Unpack {
     Plain,
-    Gzip { inflate: Box<Decompress>, place: Place },
+    Gzip { inflate: Box<Inflate>, place: Place },
     Zstd { decode: Box<Decoder<'static>>, in_frame: bool },
+}
+
+/// Bytes inflated beyond the ratio: the part that is taken here, and what is left for all layers.
+struct Excess {
+    taken: u64,
+    left: Arc<AtomicU64>,
 }
 
 /// Where in a gzip member we are.
@@ -99,6 +105,10 @@ pub(crate) struct Stream {
     pub written: u64,
     bytes_max: u64,
     ratio_max: u64,
+    /// What the layers of one image may give beyond the ratio; `None` for bytes that were counted before.
+    excess: Option<Excess>,
+    /// Where a second pass may begin, when asked for.
+    pub points: Option<Points>,
     /// Bytes after the last gzip member that are no member.
     pub trailing: bool,
 }
@@ -108,7 +118,9 @@ impl Stream {
     pub fn new(stored: Stored, packing: Packing, what: &str, limits: &Limits) -> Result<Self, Error> {
         let unpack = match packing {
             Packing::Plain => Unpack::Plain,
-            Packing::Gzip => Unpack::Gzip { inflate: Box::new(Decompress::new(false)), place: Place::Header },
+            Packing::Gzip => {
+                Unpack::Gzip { inflate: Box::new(Inflate::new(false, 15)), place: Place::Header }
+            }
             Packing::Zstd => {
                 let mut decode = Decoder::new().map_err(|error| Error::io(what, error))?;
                 let window = DParameter::WindowLogMax(window_log_max(limits));
@@ -126,8 +138,32 @@ impl Stream {
             written: 0,
             bytes_max: limits.layer_bytes_max,
             ratio_max: limits.inflate_ratio_max,
+            excess: None,
+            points: None,
             trailing: false,
         })
+    }
+
+    /// For the first pass: counts what is inflated beyond the ratio and notes where a second may begin.
+    pub fn first(mut self, excess_left: &Arc<AtomicU64>) -> Self {
+        if !matches!(self.unpack, Unpack::Plain) {
+            self.excess = Some(Excess { taken: 0, left: Arc::clone(excess_left) });
+            self.points = Some(Points::default());
+        }
+        self
+    }
+
+    /// Goes on from a place of the first pass; `stored` must begin there.
+    pub fn resumed(mut self, point: &Point) -> Result<Self, Error> {
+        self.written = point.written;
+        self.read = point.read;
+        if let (Unpack::Gzip { inflate, place }, Some(inside)) = (&mut self.unpack, &point.inside) {
+            let Some(ready) = inside.inflater() else {
+                return Err(Error::broken(&*self.what, "inflating could not go on in the middle"));
+            };
+            (**inflate, *place) = (ready, Place::Body);
+        }
+        Ok(self)
     }
 
     /// Fills `chunk` with the next bytes; fewer only at the end of the layer.
@@ -136,8 +172,8 @@ impl Stream {
         while filled < chunk.len() {
             let count = match self.unpack {
                 Unpack::Plain => self.stored.read(&mut chunk[filled..], &self.what)?,
-                Unpack::Gzip { .. } => self.inflate(&mut chunk[filled..])?,
-                Unpack::Zstd { .. } => self.decode(&mut chunk[filled..])?,
+                Unpack::Gzip { .. } => self.inflate(chunk, filled)?,
+                Unpack::Zstd { .. } => self.decode(chunk, filled)?,
             };
             if count == 0 {
                 break;
@@ -148,14 +184,21 @@ impl Stream {
         if self.written > self.bytes_max {
             return Err(Error::limit(&*self.what, "layer_bytes_max", self.bytes_max));
         }
-        let stored = self.read.max(1);
-        if self.written > RATIO_FREE_BYTES
-            && !matches!(self.unpack, Unpack::Plain)
-            && self.written / stored > self.ratio_max
-        {
-            return Err(Error::limit(&*self.what, "inflate_ratio_max", self.ratio_max));
-        }
+        self.count_excess()?;
         Ok(filled)
+    }
+
+    fn count_excess(&mut self) -> Result<(), Error> {
+        let Some(excess) = &mut self.excess else { return Ok(()) };
+        let beyond = self.written.saturating_sub(self.read.saturating_mul(self.ratio_max));
+        if let Some(more) = beyond.checked_sub(excess.taken).filter(|more| *more > 0) {
+            excess.taken = beyond;
+            let take = |left: u64| left.checked_sub(more);
+            if excess.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+                return Err(Error::limit(&*self.what, "inflate_ratio_max", self.ratio_max));
+            }
+        }
+        Ok(())
     }
 
     /// Reads what is left of the stored bytes and gives their digest, if it was asked for.
@@ -191,12 +234,34 @@ impl Stream {
         Error::broken(&*self.what, "its compressed data end in the middle; fetch or save it again")
     }
 
-    fn inflate(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+    /// Stored bytes used so far.
+    fn used(&self) -> u64 {
+        self.read - (self.input.len().saturating_sub(self.input_at)) as u64
+    }
+
+    /// Whether a place for the second pass is wanted after `filled` bytes of the chunk.
+    fn due(&self, filled: usize) -> bool {
+        self.points.as_ref().is_some_and(|points| points.due(self.written + filled as u64))
+    }
+
+    /// Notes the start of a member or frame.
+    fn mark_start(&mut self, filled: usize) {
+        if self.due(filled) {
+            let point = Point { written: self.written + filled as u64, read: self.used(), inside: None };
+            if let Some(points) = &mut self.points {
+                points.add(point);
+            }
+        }
+    }
+
+    /// Inflates some bytes to the chunk after the `filled` ones.
+    fn inflate(&mut self, chunk: &mut [u8], filled: usize) -> Result<usize, Error> {
         loop {
             let Unpack::Gzip { place, .. } = self.unpack else { return Ok(0) };
             match place {
                 Place::Done => return Ok(0),
                 Place::Header => {
+                    self.mark_start(filled);
                     let goes_on = self.member_header()?;
                     self.set_place(if goes_on { Place::Body } else { Place::Done });
                     continue;
@@ -206,30 +271,69 @@ impl Stream {
             if self.input_at >= self.input.len() && !self.refill()? {
                 return Err(self.truncated());
             }
-            let Unpack::Gzip { inflate, .. } = &mut self.unpack else { return Ok(0) };
-            let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
-            let input = self.input.get(self.input_at..).unwrap_or_default();
-            let status = inflate.decompress(input, out, FlushDecompress::None).map_err(|error| {
-                Error::broken(&*self.what, format!("its gzip data are damaged ({error})"))
-            })?;
-            self.input_at += (inflate.total_in() - before_in) as usize;
-            let count = (inflate.total_out() - before_out) as usize;
-            let stuck = count == 0 && inflate.total_in() == before_in;
-            match status {
-                Status::StreamEnd => {
-                    inflate.reset(false);
-                    for _ in 0..8 {
-                        self.needed_byte()?;
-                    }
-                    self.set_place(Place::Header);
-                }
-                _ if stuck => return Err(Error::broken(&*self.what, "its gzip data are damaged")),
-                _ => {}
+            let due = self.due(filled);
+            let flush = if due { InflateFlush::Block } else { InflateFlush::NoFlush };
+            let out = chunk.get_mut(filled..).unwrap_or_default();
+            let space = out.len();
+            let (mut count, ended) = self.inflate_some(out, flush)?;
+            // With room and input left it stopped because a block ended.
+            if due && !ended && count < space && self.input_at < self.input.len() {
+                count += self.mark_inside(chunk, filled + count)?;
             }
             if count > 0 {
                 return Ok(count);
             }
         }
+    }
+
+    /// One call of the inflater; also tells whether the member ended.
+    fn inflate_some(&mut self, out: &mut [u8], flush: InflateFlush) -> Result<(usize, bool), Error> {
+        let Unpack::Gzip { inflate, .. } = &mut self.unpack else { return Ok((0, true)) };
+        let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
+        let input = self.input.get(self.input_at..).unwrap_or_default();
+        let damaged = || Error::broken(&*self.what, "its gzip data are damaged");
+        let status = inflate.decompress(input, out, flush).map_err(|_| damaged())?;
+        self.input_at += (inflate.total_in() - before_in) as usize;
+        let count = (inflate.total_out() - before_out) as usize;
+        let stuck = count == 0 && inflate.total_in() == before_in;
+        if status == Status::StreamEnd {
+            inflate.reset(false);
+            for _ in 0..8 {
+                self.needed_byte()?;
+            }
+            self.set_place(Place::Header);
+            return Ok((count, true));
+        }
+        if stuck {
+            return Err(damaged());
+        }
+        Ok((count, false))
+    }
+
+    /// A block ended after the `filled` bytes: makes a place of it if it can. Gives how many bytes more
+    /// were inflated.
+    fn mark_inside(&mut self, chunk: &mut [u8], filled: usize) -> Result<usize, Error> {
+        let written = self.written + filled as u64;
+        let last = self.input_at.checked_sub(1).and_then(|at| self.input.get(at).copied());
+        let (before, out) = chunk.split_at_mut_checked(filled).unwrap_or_default();
+        let window = before.len().checked_sub(WINDOW_BYTES).and_then(|at| before.get(at..));
+        let (Some(byte), Some(window), Some(out)) = (last, window, out.get_mut(..PROOF_BYTES)) else {
+            return Ok(0);
+        };
+        let (start, read) = (self.input_at, self.used());
+        let (count, ended) = self.inflate_some(out, InflateFlush::NoFlush)?;
+        let input = self.input.get(start..).unwrap_or_default();
+        let whole = !ended && count == PROOF_BYTES;
+        let found = whole.then(|| Inside::find(window, byte, input, out)).flatten();
+        let Some(points) = &mut self.points else { return Ok(count) };
+        let (Some((inside, ready, taken)), Unpack::Gzip { inflate, .. }) = (found, &mut self.unpack) else {
+            points.postpone(written);
+            return Ok(count);
+        };
+        points.add(Point { written, read, inside: Some(inside) });
+        **inflate = ready;
+        self.input_at = start + taken;
+        Ok(count)
     }
 
     fn set_place(&mut self, to: Place) {
@@ -269,7 +373,7 @@ impl Stream {
         Ok(true)
     }
 
-    fn decode(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+    fn decode(&mut self, chunk: &mut [u8], filled: usize) -> Result<usize, Error> {
         loop {
             let spent = self.input_at >= self.input.len();
             let ended = spent && !self.refill()?;
@@ -278,7 +382,7 @@ impl Stream {
                 return Ok(0);
             }
             let mut input = InBuffer::around(self.input.get(self.input_at..).unwrap_or_default());
-            let mut output = OutBuffer::around(&mut *out);
+            let mut output = OutBuffer::around(chunk.get_mut(filled..).unwrap_or_default());
             let hint = decode.run(&mut input, &mut output).map_err(|error| {
                 let detail = format!("its zstd data are damaged or need too large a window ({error})");
                 Error::broken(&*self.what, detail)
@@ -286,11 +390,14 @@ impl Stream {
             let count = output.pos();
             self.input_at += input.pos();
             *in_frame = hint != 0;
+            if hint == 0 {
+                self.mark_start(filled + count);
+            }
             if count > 0 {
                 return Ok(count);
             }
             if ended {
-                return if *in_frame { Err(self.truncated()) } else { Ok(0) };
+                return if hint != 0 { Err(self.truncated()) } else { Ok(0) };
             }
         }
     }

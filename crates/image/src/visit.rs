@@ -57,4 +57,20 @@ pub trait Visitor {
     fn entry(&mut self, entry: &Entry<'_>, head: &[u8]) -> Want;
     /// The content of the entry with this index (counted from 0 in the order of `entry` calls).
     fn content(&mut self, index: u32, content: Content<'_>);
+    /// Files that make sense only together. Asked once, after the last entry; each pair then comes
+    /// through [`Visitor::pair`], after all single contents.
+    fn pairs(&mut self) -> Vec<Pair> {
+        Vec::new()
+    }
+    /// The contents of a pair that [`Visitor::pairs`] asked for. What could not be read again is noted.
+    fn pair(&mut self, _pair: &Pair, _file: Content<'_>, _companion: Content<'_>) {}
+}
+
+/// Two regular files (or hard links) of one layer or folder, whose contents are wanted again, together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    /// Path of an entry; its last one counts.
+    pub file: String,
+    /// Path of another.
+    pub companion: String,
 }

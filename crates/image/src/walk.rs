@@ -6,11 +6,12 @@
 //! is put on a list and delivered by [`crate::reread`].
 
 use crate::notebook::Notebook;
+use crate::reread::{Deferred, DeferredPair};
 use crate::tar::extended::{EXTENSION_BYTES_MAX, Extended, SEGMENTS_MAX, Segment, decimal, map_fits};
 use crate::tar::header::{self, BLOCK, Block, Flavour, Header, NoHeader};
 use crate::tar::index::body_size;
 use crate::tar::path::{self, Whiteout};
-use crate::{Content, Entry, EntryKind, Error, Visitor, Want};
+use crate::{Content, Entry, EntryKind, Error, Pair, Visitor, Want};
 use seaworthy_types::Limits;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -22,28 +23,12 @@ const TAILS_MAX: usize = 8;
 /// Sparse segments remembered for all files of a layer.
 const SEGMENTS_KEPT_MAX: usize = 1 << 18;
 
-/// Content to be delivered after the pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Deferred {
-    /// Index of the entry that wants it.
-    pub index: u32,
-    /// Where its stored bytes begin in the uncompressed layer.
-    pub offset: u64,
-    /// Stored bytes.
-    pub stored: u64,
-    /// Length of the file.
-    pub size: u64,
-    /// Pieces of a sparse file.
-    pub segments: Option<Vec<Segment>>,
-    /// The end of the file, when it was kept.
-    pub tail: Vec<u8>,
-}
-
 /// What a walk leaves behind.
 #[derive(Debug)]
 pub(crate) struct Walked {
     pub entries: u64,
     pub deferred: Vec<Deferred>,
+    pub pairs: Vec<DeferredPair>,
     pub notes: Notebook,
     pub buffer: Vec<u8>,
 }
@@ -650,35 +635,63 @@ impl<'v> Walker<'v> {
             State::Skip(left) if left < BLOCK as u64 => {}
             _ => self.truncated(),
         }
-        self.resolve_links();
+        let pairs = self.visitor.pairs();
+        let order = if self.links.is_empty() && pairs.is_empty() { Vec::new() } else { self.target_order() };
+        self.resolve_links(&order);
         // What reaches over the end has been noted as truncated.
         let end = self.position;
-        self.deferred.retain(|one| one.offset.checked_add(one.stored).is_some_and(|last| last <= end));
+        let is_there = |one: &Deferred| one.offset.checked_add(one.stored).is_some_and(|last| last <= end);
+        let pairs = self.resolve_pairs(pairs, &order, is_there);
+        self.deferred.retain(is_there);
         self.deferred.sort_by_key(|deferred| (deferred.offset, deferred.index));
-        Walked { entries: self.entries, deferred: self.deferred, notes: self.notes, buffer: self.buffer }
+        let Self { entries, deferred, notes, buffer, .. } = self;
+        Walked { entries, deferred, pairs, notes, buffer }
+    }
+
+    /// The targets by the hash of their path, then by their place.
+    fn target_order(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..u32::try_from(self.targets.len()).unwrap_or(u32::MAX)).collect();
+        order.sort_by_key(|at| (self.targets.get(*at as usize).map(|target| target.path_hash), *at));
+        order
+    }
+
+    /// Finds both contents of each pair: the last entry of each name.
+    fn resolve_pairs(
+        &self,
+        pairs: Vec<Pair>,
+        order: &[u32],
+        is_there: impl Fn(&Deferred) -> bool,
+    ) -> Vec<DeferredPair> {
+        let find = |path: &str| {
+            let target = self.find_target(order, self.hash(path), self.targets.len())?;
+            Some(self.deferred_target(0, target)).filter(&is_there)
+        };
+        let both = |pair: Pair| {
+            let (file, companion) = (find(&pair.file)?, find(&pair.companion)?);
+            Some(DeferredPair { pair, file, companion })
+        };
+        let mut found: Vec<DeferredPair> = pairs.into_iter().filter_map(both).collect();
+        found.sort_by_key(|both| both.file.offset);
+        found
+    }
+
+    fn deferred_target(&self, index: u32, target: Target) -> Deferred {
+        let sparse = self.sparse.get(&target.offset);
+        Deferred {
+            index,
+            offset: target.offset,
+            stored: target.stored,
+            size: sparse.map_or(target.stored, |file| file.size),
+            segments: sparse.map(|file| file.segments.clone()),
+            tail: Vec::new(),
+        }
     }
 
     /// Finds the content of each wanted hard link: the last entry of that name before it.
-    fn resolve_links(&mut self) {
-        if self.links.is_empty() {
-            return;
-        }
-        let links = std::mem::take(&mut self.links);
-        let mut order: Vec<u32> = (0..u32::try_from(self.targets.len()).unwrap_or(u32::MAX)).collect();
-        order.sort_by_key(|at| (self.targets.get(*at as usize).map(|target| target.path_hash), *at));
-        for link in links {
-            match self.find_target(&order, link.path_hash, link.before) {
-                Some(target) => {
-                    let sparse = self.sparse.get(&target.offset);
-                    self.deferred.push(Deferred {
-                        index: link.index,
-                        offset: target.offset,
-                        stored: target.stored,
-                        size: sparse.map_or(target.stored, |file| file.size),
-                        segments: sparse.map(|file| file.segments.clone()),
-                        tail: Vec::new(),
-                    });
-                }
+    fn resolve_links(&mut self, order: &[u32]) {
+        for link in std::mem::take(&mut self.links) {
+            match self.find_target(order, link.path_hash, link.before) {
+                Some(target) => self.deferred.push(self.deferred_target(link.index, target)),
                 None => {
                     let detail =
                         "the file it is a hard link to is not in its layer: its content was not seen";

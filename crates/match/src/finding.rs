@@ -6,7 +6,7 @@ use crate::priority::priority;
 use crate::range::{Hit, Judgement};
 use crate::severity::{self, Nearness};
 use crate::subject::{Judged, Paid, Question};
-use seaworthy_advisory::{Lookup, Record, Vulnerability};
+use seaworthy_advisory::{Lookup, LookupError, Record, Vulnerability};
 use seaworthy_types::{
     Advisory, Comparison, Enrichment, Finding, FindingId, FindingKind, Rating, Reason, Status, Subject,
     Suppression, is_bulletin, is_cve,
@@ -15,7 +15,7 @@ use seaworthy_version::Scheme;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Gathers hits and turns them into findings.
 pub(crate) struct Collector<'d> {
@@ -38,9 +38,9 @@ struct Draft {
 
 /// One record's word.
 struct Heard {
-    advisory: Rc<Advisory>,
+    advisory: Arc<Advisory>,
     /// What it says of this package in particular.
-    ratings: Rc<Vec<Rating>>,
+    ratings: Arc<Vec<Rating>>,
     reason: Reason,
     /// Its fix is one for this installation.
     offers_fix: bool,
@@ -121,12 +121,12 @@ impl<'d> Collector<'d> {
             },
             fixed_versions: hit.fixed.iter().cloned().collect(),
         };
-        let advisory = Rc::new(advisory);
-        let ratings = Rc::new(affected.ratings);
+        let advisory = Arc::new(advisory);
+        let ratings = Arc::new(affected.ratings);
         for vulnerability in vulnerabilities {
             let heard = Heard {
-                advisory: Rc::clone(&advisory),
-                ratings: Rc::clone(&ratings),
+                advisory: Arc::clone(&advisory),
+                ratings: Arc::clone(&ratings),
                 reason: reason.clone(),
                 offers_fix: out_of_reach.is_none(),
             };
@@ -162,27 +162,61 @@ impl<'d> Collector<'d> {
 
     /// Findings that count, and those that do not.
     pub(crate) fn finish(self, coverage: &mut Coverage<'_>) -> (Vec<Finding>, Vec<Finding>) {
-        let mut known: BTreeMap<String, Enrichment> = BTreeMap::new();
-        let (mut findings, mut suppressed) = (Vec::new(), Vec::new());
-        for ((vulnerability, ..), draft) in self.drafts {
-            // Nobody says that it is affected: there is nothing to suppress.
-            if draft.hits.iter().all(|heard| heard.reason.status == Status::NotAffected) {
-                continue;
-            }
-            let enrichment = known.entry(vulnerability.clone()).or_insert_with(|| {
-                self.data.enrichment(&vulnerability).unwrap_or_else(|error| {
-                    coverage.data_error("cve", &error);
-                    Enrichment::default()
-                })
-            });
-            let finding = finding(vulnerability, draft, enrichment);
-            match finding.suppression {
-                Some(_) => suppressed.push(finding),
-                None => findings.push(finding),
-            }
+        let data = self.data;
+        let mut drafts = self.drafts.into_iter();
+        let half = if drafts.len() < DRAFTS_MIN { drafts.len() } else { drafts.len() / 2 };
+        // Drafts are sorted: few vulnerabilities stand in both halves.
+        let first: Vec<(Key, Draft)> = drafts.by_ref().take(half).collect();
+        let second: Vec<(Key, Draft)> = drafts.collect();
+        let (mut finished, second) = std::thread::scope(|scope| {
+            let other = (!second.is_empty()).then(|| scope.spawn(move || finish_some(data, second)));
+            let finished = finish_some(data, first);
+            let join = |other: std::thread::ScopedJoinHandle<'_, Finished>| {
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            (finished, other.map(join).unwrap_or_default())
+        });
+        finished.findings.extend(second.findings);
+        finished.suppressed.extend(second.suppressed);
+        for error in finished.errors.iter().chain(&second.errors) {
+            coverage.data_error("cve", error);
         }
-        (findings, suppressed)
+        (finished.findings, finished.suppressed)
     }
+}
+
+/// Below this many drafts a second thread costs more than it saves.
+const DRAFTS_MIN: usize = 128;
+
+/// What came of a part of the drafts.
+#[derive(Default)]
+struct Finished {
+    findings: Vec<Finding>,
+    suppressed: Vec<Finding>,
+    errors: Vec<LookupError>,
+}
+
+fn finish_some(data: &dyn Lookup, drafts: Vec<(Key, Draft)>) -> Finished {
+    let mut known: BTreeMap<String, Enrichment> = BTreeMap::new();
+    let mut finished = Finished::default();
+    for ((vulnerability, ..), draft) in drafts {
+        // Nobody says that it is affected: there is nothing to suppress.
+        if draft.hits.iter().all(|heard| heard.reason.status == Status::NotAffected) {
+            continue;
+        }
+        let enrichment = known.entry(vulnerability.clone()).or_insert_with(|| {
+            data.enrichment(&vulnerability).unwrap_or_else(|error| {
+                finished.errors.push(error);
+                Enrichment::default()
+            })
+        });
+        let finding = finding(vulnerability, draft, enrichment);
+        match finding.suppression {
+            Some(_) => finished.suppressed.push(finding),
+            None => finished.findings.push(finding),
+        }
+    }
+    finished
 }
 
 fn finding(vulnerability: String, mut draft: Draft, enrichment: &Enrichment) -> Finding {

@@ -73,6 +73,24 @@ pub fn clip(text: &str, columns: usize) -> String {
     out
 }
 
+/// The end of the text in at most `columns`, with an ellipsis where it was cut: of long names of packages
+/// the end tells more.
+pub fn clip_start(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let mut start = text.len();
+    for (at, c) in text.char_indices().rev() {
+        used += char_width(c);
+        if used > columns {
+            break;
+        }
+        start = at;
+    }
+    format!("…{}", text.get(start..).unwrap_or_default())
+}
+
 /// The text in lines of at most `columns`, broken at blanks; longer words are cut into pieces.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(8);
@@ -190,6 +208,19 @@ pub fn markup(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_long_name() {
+        for (text, columns, clipped) in [
+            ("org.springframework:spring-beans", 40, "org.springframework:spring-beans"),
+            ("org.springframework:spring-beans", 20, "…mework:spring-beans"),
+            ("船船船", 4, "…船"),
+            ("ab", 1, "…"),
+        ] {
+            assert_eq!(clip_start(text, columns), clipped, "{text} in {columns}");
+            assert!(width(&clip_start(text, columns)) <= columns);
+        }
+    }
 
     #[test]
     fn hostile_text_becomes_visible() {

@@ -4,6 +4,7 @@
 //! - `layers-1/<key>`: facts of a layer; key = SHA-256 over diffID × unit versions × limits.
 //! - `blobs-1/<digest>`: compressed digest → diffID, verified pairs only.
 //! - `targets-1/<key>`: an archive seen before (device, inode, size, mtime, ctime) → its verified image.
+//! - `sboms-1/<key>`: an SBOM seen before, by the same signs → what it says.
 //!
 //! Each file is `SWC1`, the CRC-32 and length of the payload, then zstd of a postcard value. Files
 //! are written aside and renamed, so a reader sees a whole file or none, whenever a writer dies.
@@ -34,7 +35,11 @@ pub enum Kind {
     Blob,
     /// A known archive.
     Target,
+    /// A known SBOM.
+    Sbom,
 }
+
+const KINDS: [Kind; 4] = [Kind::Layer, Kind::Blob, Kind::Target, Kind::Sbom];
 
 impl Kind {
     fn folder(self) -> &'static str {
@@ -42,6 +47,7 @@ impl Kind {
             Self::Layer => "layers-1",
             Self::Blob => "blobs-1",
             Self::Target => "targets-1",
+            Self::Sbom => "sboms-1",
         }
     }
 }
@@ -56,7 +62,7 @@ pub struct Cache {
 impl Cache {
     /// Opens or makes the cache below `root`, holding at most `bytes_max` bytes.
     pub fn open(root: &Path, bytes_max: u64) -> io::Result<Self> {
-        for kind in [Kind::Layer, Kind::Blob, Kind::Target] {
+        for kind in KINDS {
             fs::create_dir_all(root.join(kind.folder()))?;
         }
         use std::os::unix::fs::PermissionsExt;
@@ -117,7 +123,7 @@ impl Cache {
         let now = SystemTime::now();
         let mut files = Vec::new();
         let mut total = 0u64;
-        for kind in [Kind::Layer, Kind::Blob, Kind::Target] {
+        for kind in KINDS {
             let Ok(entries) = fs::read_dir(self.root.join(kind.folder())) else { continue };
             for entry in entries.flatten() {
                 let Ok(meta) = entry.metadata() else { continue };
@@ -152,7 +158,7 @@ impl Cache {
     /// Removes every entry; gives the number of bytes freed.
     pub fn clear(&self) -> io::Result<u64> {
         let mut freed = 0;
-        for kind in [Kind::Layer, Kind::Blob, Kind::Target] {
+        for kind in KINDS {
             for entry in fs::read_dir(self.root.join(kind.folder()))? {
                 let entry = entry?;
                 freed += entry.metadata().map_or(0, |meta| meta.len());

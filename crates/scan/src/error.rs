@@ -15,12 +15,27 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// There is nothing of that name.
+    #[error(
+        "cannot open `{}`: No such file or directory. To scan an image that an engine holds, save it first: \
+         docker save IMAGE -o image.tar",
+        path.display()
+    )]
+    Missing {
+        /// Which path.
+        path: PathBuf,
+    },
     /// The target's name or kind makes no sense.
     #[error("{0}")]
     Target(String),
     /// The image or SBOM is damaged, hostile or of an unknown kind.
-    #[error("{0}")]
-    Read(String),
+    #[error("`{}` cannot be scanned: {what}", path.display())]
+    Read {
+        /// Which target.
+        path: PathBuf,
+        /// What is wrong with it, and what to try.
+        what: String,
+    },
     /// The parsing process could not be started or died.
     #[error("the parsing process failed: {what}")]
     Child {

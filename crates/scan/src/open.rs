@@ -4,6 +4,7 @@
 use crate::Error;
 use seaworthy_types::TargetKind;
 use std::fs::{File, Metadata};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,10 @@ pub struct Opened {
 
 /// Opens a target. Nothing of it is read here.
 pub fn open(spec: &TargetSpec) -> Result<Opened, Error> {
-    let file = open_file(&spec.path).map_err(|source| Error::Open { path: spec.path.clone(), source })?;
+    let file = open_file(&spec.path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound if spec.forced.is_none() => Error::Missing { path: spec.path.clone() },
+        _ => Error::Open { path: spec.path.clone(), source },
+    })?;
     let meta = file.metadata().map_err(|source| Error::Open { path: spec.path.clone(), source })?;
     if !meta.is_dir() && !meta.is_file() {
         return Err(Error::Target(format!(

@@ -3,7 +3,7 @@
 use crate::read::{self, Read};
 use crate::{Cache, Error, Progress, TargetSpec, identify};
 use seaworthy_advisory::Lookup;
-use seaworthy_analyze::{LayerFacts, assemble};
+use seaworthy_analyze::{LayerFacts, assemble_within};
 use seaworthy_match::{Matches, match_inventory};
 use seaworthy_policy::{Applied, Policy};
 use seaworthy_types::{
@@ -74,7 +74,10 @@ pub fn contents(request: &Request<'_>, progress: &dyn Progress) -> Result<Conten
     progress.stage("assembling", 0);
     let inventory = match inventory {
         Some(inventory) => inventory,
-        None => assemble(&layers.iter().collect::<Vec<&LayerFacts>>(), target).take(&mut notes),
+        None => {
+            let layers: Vec<&LayerFacts> = layers.iter().collect();
+            assemble_within(&layers, target, &request.limits).take(&mut notes)
+        }
     };
     let inventory = identify::identify(inventory, request.data).take(&mut notes);
     notes.extend(request.data_notes.iter().cloned());

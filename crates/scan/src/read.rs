@@ -2,7 +2,7 @@
 //! by the child; nothing is believed before its digest is verified.
 
 use crate::cache::Kind;
-use crate::protocol::{self, Hello, LayerReply, Reply, Task, frame_bytes_max};
+use crate::protocol::{self, Hello, LayerReply, Reply, Sbom, Task, frame_bytes_max};
 use crate::reader::{self, Lock};
 use crate::{Cache, Error, Isolation, Opened, Progress, Request, open};
 use seaworthy_analyze::LayerFacts;
@@ -29,6 +29,19 @@ pub(crate) struct Read {
     pub notes: Vec<Note>,
 }
 
+impl Read {
+    fn of_sbom(content: Sbom, notes: Vec<Note>) -> Self {
+        Self {
+            kind: TargetKind::Sbom,
+            image: content.image,
+            layers: Vec::new(),
+            target: Target::Image,
+            inventory: Some(content.inventory),
+            notes,
+        }
+    }
+}
+
 /// A layer as cached.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct CachedLayer {
@@ -45,6 +58,13 @@ struct CachedTarget {
     notes: Vec<Note>,
 }
 
+/// An SBOM seen before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct CachedSbom {
+    content: Sbom,
+    notes: Vec<Note>,
+}
+
 /// A file that changed less than this before it was read may change again within one tick of its
 /// clock, unnoticed (git's racy rule).
 const RACY_NS: i128 = 2_000_000_000;
@@ -52,11 +72,14 @@ const RACY_NS: i128 = 2_000_000_000;
 /// Reads a target, by the cache where it can.
 pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
     let opened = open(request.spec)?;
-    let keys = Keys::new(request, &opened);
-    if let Some(read) = known(request, &keys) {
+    let mut keys = Keys::new(request, &opened);
+    if let Some(read) = known_sbom(request, &keys).or_else(|| known(request, &keys)) {
         return Ok(read);
     }
     let storable = racy_free(&opened, request);
+    if !storable {
+        keys.sbom = None;
+    }
     let mut talk = Talk::start(request, opened, progress)?;
     let read = talk.target(&keys);
     let ended = talk.end();
@@ -80,6 +103,7 @@ pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Rea
 struct Keys {
     units: Vec<u8>,
     target: Option<String>,
+    sbom: Option<String>,
 }
 
 impl Keys {
@@ -89,9 +113,12 @@ impl Keys {
         let mut units = fingerprint.into_bytes();
         units.extend_from_slice(&limits);
         let wish = format!("{:?} {:?} {:?}", request.platform, request.reference, opened.forced);
-        let target =
-            opened.identity.as_ref().map(|identity| Cache::key(&[identity.as_bytes(), wish.as_bytes()]));
-        Self { units, target }
+        let known = opened.identity.as_deref().unwrap_or_default();
+        let key = |parts: &[&[u8]]| opened.identity.as_ref().map(|_| Cache::key(parts));
+        let target = key(&[known.as_bytes(), wish.as_bytes()]);
+        let readers = seaworthy_analyze::sbom::fingerprint();
+        let sbom = key(&[known.as_bytes(), wish.as_bytes(), readers.as_bytes(), &limits]);
+        Self { units, target, sbom }
     }
     fn layer(&self, diff_id: &Digest) -> String {
         Cache::key(&[diff_id.as_bytes(), &self.units])
@@ -100,6 +127,12 @@ impl Keys {
 
 fn racy_free(opened: &Opened, request: &Request<'_>) -> bool {
     i128::from(request.now.0) * 1_000_000_000 - opened.changed_ns > RACY_NS
+}
+
+/// What an SBOM said when it was read before.
+fn known_sbom(request: &Request<'_>, keys: &Keys) -> Option<Read> {
+    let CachedSbom { content, notes } = request.cache?.get(Kind::Sbom, keys.sbom.as_ref()?)?;
+    Some(Read::of_sbom(content, notes))
 }
 
 /// The whole result from the cache, when the archive and all its layers are known.
@@ -197,7 +230,9 @@ impl<'r> Talk<'r> {
             let bytes_max = frame_bytes_max(&self.request.limits);
             match protocol::receive(&mut self.replies, bytes_max).map_err(Self::broken)? {
                 Reply::Progress(bytes) => self.progress.advance(bytes),
-                Reply::Failed(text) => return Err(Error::Read(text)),
+                Reply::Failed(what) => {
+                    return Err(Error::Read { path: self.request.spec.path.clone(), what });
+                }
                 reply => return Ok(reply),
             }
         }
@@ -211,7 +246,7 @@ impl<'r> Talk<'r> {
         let Reply::Kind(kind) = self.hear()? else { return Self::unexpected() };
         match kind {
             TargetKind::Folder | TargetKind::File => self.single(kind),
-            TargetKind::Sbom => self.sbom(),
+            TargetKind::Sbom => self.sbom(keys),
             TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout => {
                 self.image(kind, keys)
             }
@@ -315,17 +350,16 @@ impl<'r> Talk<'r> {
         Ok(Read { kind, image: None, layers: vec![facts], target, inventory: None, notes })
     }
 
-    fn sbom(&mut self) -> Result<Read, Error> {
+    fn sbom(&mut self, keys: &Keys) -> Result<Read, Error> {
         let Reply::Sbom(content) = self.hear()? else { return Self::unexpected() };
         let Reply::Done(notes) = self.hear()? else { return Self::unexpected() };
-        Ok(Read {
-            kind: TargetKind::Sbom,
-            image: content.image,
-            layers: Vec::new(),
-            target: Target::Image,
-            inventory: Some(content.inventory),
-            notes,
-        })
+        let cached = CachedSbom { content: *content, notes };
+        if let (Some(cache), Some(key)) = (self.request.cache, &keys.sbom) {
+            // A cache that cannot be written makes the next scan slower and nothing else.
+            let _ = cache.put(Kind::Sbom, key, &cached);
+            cache.trim();
+        }
+        Ok(Read::of_sbom(cached.content, cached.notes))
     }
 
     /// Waits for the other side; a child that has more to say is ended.

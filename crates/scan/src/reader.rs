@@ -7,7 +7,7 @@ use seaworthy_analyze::cataloguer::Target;
 use seaworthy_analyze::read::{Matcher, units_for};
 use seaworthy_analyze::{LayerReader, sbom};
 use seaworthy_image::{
-    BufferPool, Entry, FileSource, Image, LayerRef, Source, Visitor, WalkMode, Want, Wish,
+    BufferPool, Content, Entry, FileSource, Image, LayerRef, Pair, Source, Visitor, WalkMode, Want, Wish,
     is_provable_stored, open_archive, open_layout, read_full, recognise_file, recognise_folder,
     verify_stored, walk_file, walk_folder, walk_layer_with, walks_max,
 };
@@ -73,7 +73,10 @@ fn answer(
         None => {
             let copy = source.try_clone().map_err(|error| Failure::Said(error.to_string()))?;
             let bytes: Arc<dyn Source> = Arc::new(file_source(copy)?);
-            recognise_file(&bytes)?
+            match recognise_file(&bytes)? {
+                TargetKind::File if is_sbom(&*bytes)? => TargetKind::Sbom,
+                kind => kind,
+            }
         }
     };
     channel.tell(&Reply::Kind(kind))?;
@@ -90,6 +93,14 @@ fn answer(
             read_image(channel, requests, hello, &image)
         }
     }
+}
+
+fn is_sbom(source: &dyn Source) -> Result<bool, Failure> {
+    let mut head = vec![0; sbom::HEAD_BYTES];
+    let count = read_full(source, 0, &mut head)
+        .map_err(|error| Failure::Said(format!("reading the file failed: {error}")))?;
+    head.truncate(count);
+    Ok(sbom::looks_like(&head))
 }
 
 fn wish(hello: &Hello) -> Wish<'_> {
@@ -274,8 +285,14 @@ impl Visitor for Watched<'_, '_> {
         }
         self.reader.entry(entry, head)
     }
-    fn content(&mut self, index: u32, content: seaworthy_image::Content<'_>) {
+    fn content(&mut self, index: u32, content: Content<'_>) {
         self.reader.content(index, content);
+    }
+    fn pairs(&mut self) -> Vec<Pair> {
+        self.reader.pairs()
+    }
+    fn pair(&mut self, pair: &Pair, file: Content<'_>, companion: Content<'_>) {
+        self.reader.pair(pair, file, companion);
     }
 }
 
@@ -331,7 +348,10 @@ fn read_sbom(channel: &Channel, hello: &Hello, source: OwnedFd) -> Result<Vec<No
     let count = read_full(&source, 0, &mut bytes)
         .map_err(|error| Failure::Said(format!("reading the SBOM failed: {error}")))?;
     bytes.truncate(count);
-    let outcome = sbom::read(&bytes, &hello.limits).map_err(|error| Failure::Said(error.to_string()))?;
+    let outcome = sbom::read(&bytes, &hello.limits).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Failure::Said(format!("{error}{cause}"))
+    })?;
     let content = Sbom { inventory: outcome.value.inventory, image: outcome.value.image };
     channel.tell(&Reply::Sbom(Box::new(content)))?;
     Ok(outcome.notes)

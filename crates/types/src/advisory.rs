@@ -78,9 +78,10 @@ pub enum Status {
 }
 
 /// How to read the versions of a range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RangeKind {
     /// In the ecosystem's own version order.
+    #[default]
     Ecosystem,
     /// Semantic Versioning 2.0 order.
     Semver,
@@ -91,7 +92,7 @@ pub enum RangeKind {
 /// Starts and ends alternate, with one exception: an end that only bounds the range and that nobody
 /// called a fix (`limit`; "last known to be affected: < 1.2") stands twice. It ends the range like any
 /// other, also for programs that do not know this; [`Range::fix`] never gives it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Which order the versions follow.
     pub kind: RangeKind,

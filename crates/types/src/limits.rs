@@ -15,8 +15,14 @@ pub struct Limits {
     pub layer_entries_max: u64,
     /// Uncompressed bytes of one layer.
     pub layer_bytes_max: u64,
-    /// Uncompressed bytes per compressed byte, once more than 64 MiB came out of a layer.
+    /// Uncompressed bytes per compressed byte. What a layer gives beyond that is counted as excess, it
+    /// is not refused at once: 100 MB of zeros in a few kB are an ordinary sparse image.
     pub inflate_ratio_max: u64,
+    /// Excess of all layers of one image together. This is what bounds a bomb: it costs the seconds
+    /// that inflating and hashing this much takes, no memory, and ends with an error that names
+    /// `inflate_ratio_max`. A layer that stays within the ratio is bounded by `layer_bytes_max` alone,
+    /// and whoever wants such a one had to store a fair share of it.
+    pub inflate_excess_bytes_max: u64,
     /// Bytes of one path.
     pub path_bytes_max: u64,
     /// Bytes of one manifest, index or configuration blob.
@@ -31,7 +37,9 @@ pub struct Limits {
     pub packages_max: u64,
     /// Bytes of facts of one layer.
     pub facts_bytes_max: u64,
-    /// How often a compressed layer may be inflated again from its start for one large file.
+    /// What inflating again for one large file may cost beyond one pass over the layer, in multiples of
+    /// the layer's uncompressed bytes, of which at most 1 GiB counts. All files of a layer together may
+    /// cost eight times as much. Gzip layers are inflated from the nearest of their seek points.
     pub rereads_max: u32,
 }
 
@@ -44,7 +52,8 @@ impl Default for Limits {
             record_bytes_max: 24 * MIB,
             layer_entries_max: 4_000_000,
             layer_bytes_max: 64 << 30,
-            inflate_ratio_max: 1_100,
+            inflate_ratio_max: 200,
+            inflate_excess_bytes_max: 4 << 30,
             path_bytes_max: 4_096,
             manifest_bytes_max: 8 * MIB,
             layers_max: 512,

@@ -35,7 +35,10 @@ impl Purl {
     /// Parses by the rules of the specification, section "How to parse a purl string".
     pub fn parse(text: &str) -> Result<Self, PurlError> {
         let error = |why| PurlError { text: text.chars().take(120).collect(), why };
-        let rest = text.trim().strip_prefix("pkg:").ok_or_else(|| error("it does not start with `pkg:`"))?;
+        let (scheme, rest) = text.trim().split_once(':').unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case("pkg") {
+            return Err(error("it does not start with `pkg:`"));
+        }
         let (rest, subpath) = match rest.rsplit_once('#') {
             Some((rest, subpath)) => (rest, Some(decode(subpath.trim_matches('/')))),
             None => (rest, None),
@@ -173,5 +176,6 @@ mod tests {
             assert!(Purl::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(Purl::parse("pkg:npm/%").expect("lone percent").name, "%");
+        assert_eq!(Purl::parse("PKG:NPM/x").expect("any case").kind, "npm");
     }
 }

@@ -3,15 +3,19 @@
 use super::alias::Resolved;
 use super::spill::{AffectedEntry, Sealed};
 use crate::database::container::{Guard, Kind, Writer};
-use crate::database::shard::{BLOCK_BYTES_MAX, last_part};
+use crate::database::shard::{BLOCK_BYTES_MAX, BLOCK_ENTRY, last_part};
 use crate::database::stored;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-/// Bytes of a block before compression; one item may be larger.
-const BLOCK_BYTES: usize = 4 << 10;
+/// Bytes of a block before compression; one item may be larger. Statements on packages stand in
+/// smaller blocks than texts: each look-up decompresses one of them.
+const BLOCK_BYTES: [usize; 2] = [2 << 10, 4 << 10];
+/// What fills blocks of its own: index into [`BLOCK_BYTES`].
+const STATEMENTS: usize = 0;
+const TEXTS: usize = 1;
 /// Blocks compressed at a time.
 const BATCH: usize = 256;
 /// zstd level: databases are built once and read often.
@@ -56,7 +60,7 @@ pub fn packages<W: Write>(output: W, sealed: &Sealed, resolved: &Resolved) -> io
         // One advisory may say the same twice, once for each file it stands in.
         list.dedup();
         let item = stored::encode_package(&list);
-        match blocks.push(item)? {
+        match blocks.push(STATEMENTS, item)? {
             Some(place) => {
                 names.push(name);
                 items.push(place);
@@ -65,7 +69,7 @@ pub fn packages<W: Write>(output: W, sealed: &Sealed, resolved: &Resolved) -> io
         }
         for bytes in fresh {
             // A text that is too large leaves an empty place: reading it fails loudly.
-            advisories.push(blocks.push(bytes)?.unwrap_or([0; 3]));
+            advisories.push(blocks.push(TEXTS, bytes)?.unwrap_or([0; 3]));
         }
     }
     let written = Written {
@@ -83,7 +87,7 @@ pub fn enrichments<W: Write>(output: W, entries: &[(String, Vec<u8>)]) -> io::Re
     let mut blocks = Blocks::new(output, Kind::Vulnerabilities, trained(sample))?;
     let (mut names, mut items, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for (id, item) in entries {
-        match blocks.push(item.clone())? {
+        match blocks.push(STATEMENTS, item.clone())? {
             Some(place) => {
                 names.push(id.as_str());
                 items.push(place);
@@ -175,11 +179,11 @@ impl Numbers {
 fn dictionary(sealed: &Sealed) -> io::Result<Vec<u8>> {
     let spill = &sealed.spill;
     let mut sample = Vec::new();
-    for entry in spill.records.iter().step_by((spill.records.len() / 256).max(1)) {
-        sample.push(sealed.read(entry.place)?);
-    }
-    for entry in spill.affected.iter().step_by((spill.affected.len() / 256).max(1)) {
-        sample.push(sealed.read(entry.place)?);
+    let records = spill.records.iter().step_by((spill.records.len() / 256).max(1)).map(|e| e.place);
+    let affected = spill.affected.iter().step_by((spill.affected.len() / 256).max(1)).map(|e| e.place);
+    for (record, affected) in records.zip(affected) {
+        sample.push(sealed.read(record)?);
+        sample.push(sealed.read(affected)?);
     }
     Ok(trained(sample.iter().map(Vec::as_slice)))
 }
@@ -204,37 +208,48 @@ struct Blocks<W: Write> {
     writer: Writer<W>,
     dictionary: Vec<u8>,
     prepared: zstd::dict::EncoderDictionary<'static>,
-    block: Vec<u8>,
-    waiting: Vec<Vec<u8>>,
+    /// The block that grows, for each kind of content, with its number.
+    growing: [(u32, Vec<u8>); 2],
+    waiting: Vec<(u32, Vec<u8>)>,
     started: u32,
     offset: u64,
-    table: Vec<u8>,
+    table: Vec<[u8; BLOCK_ENTRY]>,
 }
 
 impl<W: Write> Blocks<W> {
     fn new(output: W, kind: Kind, dictionary: Vec<u8>) -> io::Result<Self> {
         let mut writer = Writer::new(output, kind)?;
         writer.begin(*b"DATA", Guard::Blocks)?;
-        let (block, waiting, table) = (Vec::new(), Vec::new(), Vec::new());
         let prepared = zstd::dict::EncoderDictionary::copy(&dictionary, LEVEL);
-        Ok(Self { writer, dictionary, prepared, block, waiting, started: 0, offset: 0, table })
+        let (growing, waiting, table) = (Default::default(), Vec::new(), Vec::new());
+        Ok(Self { writer, dictionary, prepared, growing, waiting, started: 0, offset: 0, table })
     }
     /// Keeps an item; `None` when it is larger than any block may be.
-    fn push(&mut self, item: Vec<u8>) -> io::Result<Option<Place>> {
+    fn push(&mut self, content: usize, item: Vec<u8>) -> io::Result<Option<Place>> {
+        let (Some(block), Some(bytes_max)) = (self.growing.get(content), BLOCK_BYTES.get(content)) else {
+            return Ok(None);
+        };
         if item.len() > BLOCK_BYTES_MAX {
             return Ok(None);
         }
-        if !self.block.is_empty() && self.block.len() + item.len() > BLOCK_BYTES {
-            self.end_block()?;
+        if !block.1.is_empty() && block.1.len() + item.len() > *bytes_max {
+            self.end_block(content)?;
         }
-        let place = [self.started, self.block.len() as u32, item.len() as u32];
-        self.block.extend_from_slice(&item);
+        let Some((number, block)) = self.growing.get_mut(content) else { return Ok(None) };
+        if block.is_empty() {
+            *number = self.started;
+            self.started += 1;
+        }
+        let place = [*number, block.len() as u32, item.len() as u32];
+        block.extend_from_slice(&item);
         Ok(Some(place))
     }
-    fn end_block(&mut self) -> io::Result<()> {
-        self.waiting.push(std::mem::take(&mut self.block));
-        self.started += 1;
-        let bytes: usize = self.waiting.iter().map(Vec::len).sum();
+    fn end_block(&mut self, content: usize) -> io::Result<()> {
+        let Some((number, block)) = self.growing.get_mut(content) else { return Ok(()) };
+        if !block.is_empty() {
+            self.waiting.push((*number, std::mem::take(block)));
+        }
+        let bytes: usize = self.waiting.iter().map(|waiting| waiting.1.len()).sum();
         if self.waiting.len() >= BATCH || bytes >= BLOCK_BYTES_MAX / 4 { self.compress() } else { Ok(()) }
     }
     fn compress(&mut self) -> io::Result<()> {
@@ -243,16 +258,20 @@ impl<W: Write> Blocks<W> {
         let start = || zstd::bulk::Compressor::with_prepared_dictionary(prepared);
         let packed: Vec<Vec<u8>> = waiting
             .par_iter()
-            .map_init(start, |compressor, block| match compressor {
+            .map_init(start, |compressor, (_, block)| match compressor {
                 Ok(compressor) => compressor.compress(block),
                 Err(error) => Err(io::Error::other(error.to_string())),
             })
             .collect::<io::Result<_>>()?;
-        for (raw, bytes) in waiting.iter().zip(&packed) {
-            self.table.extend_from_slice(&self.offset.to_le_bytes());
-            self.table.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-            self.table.extend_from_slice(&(raw.len() as u32).to_le_bytes());
-            self.table.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+        self.table.resize(self.started as usize, [0; BLOCK_ENTRY]);
+        for ((number, raw), bytes) in waiting.iter().zip(&packed) {
+            let mut entry = self.offset.to_le_bytes().to_vec();
+            entry.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+            entry.extend_from_slice(&(raw.len() as u32).to_le_bytes());
+            entry.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+            if let (Some(place), Ok(entry)) = (self.table.get_mut(*number as usize), entry.try_into()) {
+                *place = entry;
+            }
             self.writer.write(bytes)?;
             self.offset += bytes.len() as u64;
         }
@@ -265,12 +284,13 @@ impl<W: Write> Blocks<W> {
         advisories: &[Place],
         written: Written,
     ) -> io::Result<Written> {
-        self.end_block()?;
+        self.end_block(STATEMENTS)?;
+        self.end_block(TEXTS)?;
         self.compress()?;
         let Self { mut writer, dictionary, table, .. } = self;
         let tails = tails(names);
         for (tag, bytes) in [
-            (*b"BLOX", table),
+            (*b"BLOX", table.concat()),
             (*b"DICT", dictionary),
             (*b"ITEM", items.iter().flatten().flat_map(|number| number.to_le_bytes()).collect()),
             (*b"ADVI", advisories.iter().flatten().flat_map(|number| number.to_le_bytes()).collect()),

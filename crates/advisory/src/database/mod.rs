@@ -27,8 +27,8 @@
 //!
 //! A package's item: count, then for each entry the number of the advisory and what it says of the
 //! package. An advisory's item: its vulnerabilities, then the advisory. A vulnerability's item: its
-//! enrichment. Encoding: `stored` (postcard). A package's item and the advisories first named by it
-//! follow each other, so that most look-ups decompress one block.
+//! enrichment. Encoding: `stored` (postcard). Packages' items and advisories fill blocks of their own:
+//! whether a version is affected is known without decompressing any text.
 //!
 //! # Evolution
 //!
@@ -42,6 +42,7 @@ pub mod epss;
 pub mod index;
 pub mod shard;
 pub mod stored;
+mod wire;
 
 pub use index::{Index, IndexShard};
 

@@ -82,12 +82,15 @@ impl Shard {
         let Some(index) = self.find(package)? else { return Ok(Vec::new()) };
         let mut block = None;
         let item = self.item(*b"ITEM", index, &mut block)?;
-        let entries = decode_package(item, &self.name, package).map_err(|error| self.malformed(error))?;
-        let mut records: Vec<Record> = Vec::new();
-        for (number, affected) in entries {
-            if !wanted(&affected) {
-                continue;
+        let mut entries = Vec::new();
+        let mut keep = |number: u32, affected: &Affected| {
+            if wanted(affected) {
+                entries.push((number, affected.clone()));
             }
+        };
+        decode_package(item, &self.name, package, &mut keep).map_err(|error| self.malformed(error))?;
+        let mut records: Vec<Record> = Vec::with_capacity(entries.len());
+        for (number, affected) in entries {
             // Several ranges of one advisory on one package stand next to each other.
             let item = self.item(*b"ADVI", number as usize, &mut block)?;
             let (vulnerabilities, advisory) = decode_advisory(item).map_err(|error| self.malformed(error))?;

@@ -4,6 +4,7 @@
 //! within a format version. New facts go into `extra`, a list of (tag, bytes) that older programs
 //! step over; a tag is never used twice. What it does not do: find things (`shard`).
 
+use super::wire::Wire;
 use crate::Vulnerability;
 use seaworthy_types::{
     Advisory, Affected, Date, Enrichment, Event, Kev, Range, RangeKind, Rating, Severity, Ssvc, Status,
@@ -196,7 +197,7 @@ fn store_event(event: &Event) -> (u8, String) {
     }
 }
 
-fn load_event((code, version): (u8, String)) -> Result<Event, Malformed> {
+fn load_event(code: u8, version: String) -> Result<Event, Malformed> {
     match code {
         0 => Ok(Event::Introduced(version)),
         1 => Ok(Event::Fixed(version)),
@@ -215,34 +216,69 @@ pub fn encode_package(entries: &[(u32, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-/// Reads what [`encode_package`] wrote.
-pub fn decode_package(bytes: &[u8], shard: &str, package: &str) -> Result<Vec<(u32, Affected)>, Malformed> {
-    let (count, mut rest) = postcard::take_from_bytes::<u32>(bytes)?;
-    // Each entry takes more than one byte: a false count cannot make the list grow.
-    let mut entries = Vec::with_capacity((count as usize).min(rest.len()));
-    for _ in 0..count {
-        let ((advisory, stored), after) = postcard::take_from_bytes::<(u32, StoredAffected)>(rest)?;
-        rest = after;
-        entries.push((advisory, load_affected(stored, shard, package)?));
+/// Reads what [`encode_package`] wrote, entry by entry: the advisory's number and what it says. The
+/// value handed out is used again for the next entry; `each` keeps a copy of what it wants.
+pub fn decode_package(
+    bytes: &[u8],
+    shard: &str,
+    package: &str,
+    each: &mut dyn FnMut(u32, &Affected),
+) -> Result<(), Malformed> {
+    let mut wire = Wire::new(bytes);
+    let mut value = Affected { shard: shard.to_owned(), package: package.to_owned(), ..Affected::default() };
+    for _ in 0..wire.number()? {
+        let advisory = u32::try_from(wire.number()?).map_err(|_| Malformed)?;
+        load_affected(&mut wire, &mut value)?;
+        each(advisory, &value);
     }
-    Ok(entries)
+    Ok(())
 }
 
-fn load_affected(stored: StoredAffected, shard: &str, package: &str) -> Result<Affected, Malformed> {
-    let range = |(kind, events): (u8, Vec<(u8, String)>)| {
-        let events = events.into_iter().map(load_event).collect::<Result<_, _>>()?;
-        Ok::<_, Malformed>(Range { kind: word(&KINDS, kind)?, events })
-    };
-    Ok(Affected {
-        shard: shard.to_owned(),
-        package: package.to_owned(),
-        ranges: stored.ranges.into_iter().map(range).collect::<Result<_, _>>()?,
-        versions: stored.versions,
-        status: word(&STATUSES, stored.status)?,
-        status_reason: stored.status_reason,
-        ratings: load_ratings(stored.ratings)?,
-        conditions: stored.conditions,
-    })
+/// Lays a [`StoredAffected`] into a value whose memory is used again. By hand, not by its derived
+/// reader: look-ups spend most of their time here.
+fn load_affected(wire: &mut Wire<'_>, value: &mut Affected) -> Result<(), Malformed> {
+    value.ranges.clear();
+    for _ in 0..wire.number()? {
+        let kind = word(&KINDS, wire.byte()?)?;
+        let count = wire.number()?;
+        let mut events = Vec::with_capacity(wire.bounded(count));
+        for _ in 0..count {
+            let code = wire.byte()?;
+            events.push(load_event(code, wire.text()?.to_owned())?);
+        }
+        value.ranges.push(Range { kind, events });
+    }
+    value.versions.clear();
+    for _ in 0..wire.number()? {
+        value.versions.push(wire.text()?.to_owned());
+    }
+    value.status = word(&STATUSES, wire.byte()?)?;
+    value.status_reason.clear();
+    value.status_reason.push_str(wire.text()?);
+    value.ratings.clear();
+    for _ in 0..wire.number()? {
+        value.ratings.push(Rating {
+            source: wire.text()?.to_owned(),
+            severity: word(&SEVERITIES, wire.byte()?)?,
+            vector: wire.text()?.to_owned(),
+            score_tenths: match wire.byte()? {
+                0 => None,
+                1 => Some(wire.byte()?),
+                _ => return Err(Malformed),
+            },
+        });
+    }
+    value.conditions.clear();
+    for _ in 0..wire.number()? {
+        value.conditions.push((wire.text()?.to_owned(), wire.text()?.to_owned()));
+    }
+    for _ in 0..wire.number()? {
+        // Facts younger than this program.
+        let _tag = wire.number()?;
+        let length = wire.number()?;
+        wire.take(length)?;
+    }
+    Ok(())
 }
 
 /// What is known of a vulnerability besides packages and EPSS, as bytes.
@@ -288,6 +324,43 @@ mod tests {
         Rating { source: "nvd".into(), severity: Severity::High, vector: "x".into(), score_tenths: Some(75) }
     }
 
+    fn all(bytes: &[u8]) -> Result<Vec<(u32, Affected)>, Malformed> {
+        let mut entries = Vec::new();
+        decode_package(bytes, "npm", "p", &mut |number, affected| entries.push((number, affected.clone())))?;
+        Ok(entries)
+    }
+
+    /// The derived reader, which the one by hand must agree with.
+    fn derived(bytes: &[u8]) -> StoredAffected {
+        postcard::from_bytes(bytes).expect("what was written is read")
+    }
+
+    #[test]
+    fn entries_do_not_mix() {
+        let first = Affected {
+            versions: vec!["1".into()],
+            status_reason: "why".into(),
+            conditions: vec![("arch".into(), "arm64".into())],
+            ratings: vec![rating()],
+            ranges: vec![Range::default()],
+            ..bare()
+        };
+        let entries = [(1, encode_affected(&first)), (u32::MAX, encode_affected(&bare()))];
+        assert_eq!(all(&encode_package(&entries)), Ok(vec![(1, first), (u32::MAX, bare())]));
+    }
+
+    #[test]
+    fn younger_facts_are_stepped_over() {
+        let mut stored = derived(&encode_affected(&bare()));
+        stored.extra = vec![(300, vec![7; 200]), (1, Vec::new())];
+        let entries = [(1, encode(&stored)), (2, encode_affected(&bare()))];
+        assert_eq!(all(&encode_package(&entries)), Ok(vec![(1, bare()), (2, bare())]));
+    }
+
+    fn bare() -> Affected {
+        Affected { shard: "npm".into(), package: "p".into(), ..Affected::default() }
+    }
+
     #[test]
     fn values_come_back() {
         let advisory = Advisory {
@@ -315,7 +388,7 @@ mod tests {
             ..Affected::default()
         };
         let bytes = encode_package(&[(7, encode_affected(&affected))]);
-        assert_eq!(decode_package(&bytes, "npm", "p"), Ok(vec![(7, affected)]));
+        assert_eq!(all(&bytes), Ok(vec![(7, affected)]));
         let enrichment = Enrichment {
             kev: Some(Kev { added: Date(1), due: None, ransomware: true }),
             ratings: vec![rating()],
@@ -329,11 +402,11 @@ mod tests {
     fn cut_or_false_bytes_are_refused() {
         let bytes = encode_package(&[(7, encode_affected(&Affected::default()))]);
         for length in 0..bytes.len() {
-            assert_eq!(decode_package(&bytes[..length], "npm", "p"), Err(Malformed), "{length}");
+            assert_eq!(all(&bytes[..length]), Err(Malformed), "{length}");
         }
         let hostile = encode(&u32::MAX);
-        assert_eq!(decode_package(&hostile, "npm", "p"), Err(Malformed));
-        assert_eq!(load_event((3, String::new())), Err(Malformed));
+        assert_eq!(all(&hostile), Err(Malformed));
+        assert_eq!(load_event(3, String::new()), Err(Malformed));
         assert!(word(&STATUSES, 7).is_err());
     }
 }

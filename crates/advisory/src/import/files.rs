@@ -2,8 +2,10 @@
 //! that can be searched and are out of gzip or zstd.
 //!
 //! Tar: POSIX.1-1988 ustar with GNU and pax long names (only `path` and `size` are read), not
-//! compressed. xz and bzip2 are recognised and refused with what to do. What it does not do: know what
-//! the files mean.
+//! compressed. The `tar` crate would read long names of any length into memory, and without them it does
+//! not know the pax size of the file that follows; so the few headers are read here.
+//! xz and bzip2 are recognised and refused with what to do.
+//! What it does not do: links and sparse files in a tar; know what the files mean.
 
 use crate::feed::ReadSeek;
 use std::fs::File;
@@ -174,6 +176,14 @@ fn tar_members(root: &Path, files: &mut Vec<MirrorFile>) -> io::Result<()> {
                 let path = name.trim_start_matches("./").to_owned();
                 push(files, path, Place::Tar(root.to_owned(), start, size))?;
             }
+            b'L' | b'x' => return Err(io::Error::other("a name in the tar archive is too long")),
+            b'1' | b'S' => {
+                let name = long_name.take().unwrap_or_else(|| ustar_name(&head));
+                let what = if kind == b'1' { "a link to another file" } else { "a sparse file" };
+                let advice = "unpack the tar archive and name the folder";
+                return Err(io::Error::other(format!("`{name}` is {what}: {advice}")));
+            }
+            // Folders, symbolic links, devices: nothing of their own.
             _ => long_name = None,
         }
     }
@@ -330,6 +340,16 @@ mod tests {
         }
         std::fs::write(&path, &tar[..600]).expect("written");
         assert!(list(&path, |_| false).is_err());
+        // What cannot be read is never left out in silence.
+        for (kind, word) in [(b'1', "link"), (b'S', "sparse")] {
+            std::fs::write(&path, entry("osv/a.json", kind, b"")).expect("written");
+            let error = list(&path, |_| false).expect_err("refused").to_string();
+            assert!(error.contains("osv/a.json") && error.contains(word), "{error}");
+        }
+        let name = vec![b'x'; TAR_NAME_MAX as usize + 1];
+        std::fs::write(&path, [entry("l", b'L', &name), entry("short", b'0', b"two")].concat())
+            .expect("written");
+        assert!(list(&path, |_| false).expect_err("refused").to_string().contains("too long"));
         let mut hostile = entry("x", b'0', b"");
         hostile[124..136].copy_from_slice(&[0xff; 12]);
         std::fs::write(&path, &hostile).expect("written");

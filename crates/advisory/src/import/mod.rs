@@ -79,7 +79,15 @@ struct Claimed {
 impl Import<'_> {
     /// Reads all feeds, builds all shards and puts them into place.
     pub fn run(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Outcome<Imported>, Error> {
-        let installation = Installation::begin(self.database)?;
+        self.run_in(Installation::begin(self.database)?, progress)
+    }
+    /// The same with an installation that was begun before, in the same folder: who downloads first takes
+    /// the lock first.
+    pub fn run_in(
+        &self,
+        installation: Installation,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Outcome<Imported>, Error> {
         let mut notes = Vec::new();
         let manifest = self.manifest()?;
         let claimed = self.claimed(&manifest, &mut notes)?;

@@ -5,7 +5,7 @@
 //! and marked, as binaries with an embedded list have them. Nothing says what is for development.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml_tables};
 use crate::loose::{Fields, List, Object, Text};
 use seaworthy_types::{About, Reads};
 use serde::de::MapAccess;
@@ -63,20 +63,25 @@ impl<'de> Fields<'de> for Entry<'de> {
 }
 
 fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
-    let Object(document) = toml::<Object<Document<'_>>>(text)?;
-    let document = document.unwrap_or_default();
-    for entry in document.packages.items.iter().chain(std::iter::once(&document.root)) {
-        let Some(entry) = &entry.0 else { continue };
-        let (name, version) = (entry.name.get().unwrap_or_default(), entry.version.get().unwrap_or_default());
-        let source = entry.source.get().unwrap_or_default();
-        let Some(package) = lock.package(name, version, scope(false)) else { continue };
-        match source.split_once('+') {
-            None => package.fact("source", "local"),
-            Some(("git", _)) => package.fact("source", "git"),
-            // Either form of the index of crates.io.
-            Some((_, index)) if index.contains("crates.io") => {}
-            Some((_, index)) => package.fact("registry", index),
+    toml_tables(text, &["package", "root"], |Object(document): Object<Document<'_>>| {
+        let document = document.unwrap_or_default();
+        for entry in document.packages.items.iter().chain(std::iter::once(&document.root)) {
+            if let Some(entry) = &entry.0 {
+                note(entry, lock);
+            }
         }
+    })
+}
+
+fn note(entry: &Entry<'_>, lock: &mut Lock) {
+    let (name, version) = (entry.name.get().unwrap_or_default(), entry.version.get().unwrap_or_default());
+    let source = entry.source.get().unwrap_or_default();
+    let Some(package) = lock.package(name, version, scope(false)) else { return };
+    match source.split_once('+') {
+        None => package.fact("source", "local"),
+        Some(("git", _)) => package.fact("source", "git"),
+        // Either form of the index of crates.io.
+        Some((_, index)) if index.contains("crates.io") => {}
+        Some((_, index)) => package.fact("registry", index),
     }
-    Ok(())
 }

@@ -51,6 +51,7 @@ impl Cataloguer for DotnetDeps {
     }
     fn read(&self, file: &File<'_>, facts: &mut Facts<'_>) {
         let Some(bytes) = file.record(facts) else { return };
+        let _turn = loose::turn(bytes.len() as u64);
         let text = loose::text(&bytes, facts);
         match serde_json::from_str::<Object<Deps<'_>>>(&text) {
             Ok(Object(Some(deps))) if deps.libraries.is_some() || deps.targets.is_some() => {

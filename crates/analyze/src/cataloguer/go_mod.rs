@@ -6,7 +6,7 @@
 //! requirements need in turn. Does not read `go.sum`, which also names what was only looked at.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, plain_parts, scope};
+use crate::declared::{Lock, LockFile, any_path, plain_parts, scope};
 use seaworthy_types::{About, Reads};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -23,7 +23,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     patterns: &[Pattern::Name("go.mod")],
     accepts: any_path,
     is_name: plain_parts,
-    bytes_max: AS_RECORD,
+    bytes_max: 4 << 20,
     parse,
 };
 

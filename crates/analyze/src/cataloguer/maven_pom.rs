@@ -6,7 +6,8 @@
 //! Does not resolve what dependencies need in turn, nor read plugins.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, plain_parts, scope};
+use crate::declared::{Lock, LockFile, plain_parts, scope};
+use crate::loose::{NO_ROOM, room_for};
 use crate::xml::{Node, walk};
 use seaworthy_types::{About, Reads};
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     // Within a jar's folder it describes an installed artifact.
     accepts: |path| !path.contains("META-INF/maven/"),
     is_name: plain_parts,
-    bytes_max: AS_RECORD,
+    bytes_max: 8 << 20,
     parse,
 };
 
@@ -52,6 +53,13 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
     let mut project = Project::default();
     let mut managed: Vec<Dependency> = Vec::new();
     let mut current = Dependency::default();
+    let mut full = false;
+    let mut keep = |list: &mut Vec<Dependency>, one: Dependency| {
+        full |= !room_for::<Dependency>();
+        if !full {
+            list.push(one);
+        }
+    };
     let result = walk(text, |node| {
         let Node::Close(path, text) = node else { return };
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -61,7 +69,7 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
             _ => return,
         };
         match path {
-            ["properties", name] => {
+            ["properties", name] if room_for::<[u64; 16]>() => {
                 project.properties.entry((*name).to_owned()).or_insert_with(|| bounded(text).to_owned());
             }
             [name @ ("groupId" | "artifactId" | "version")] => project.own("project.", name, text),
@@ -72,9 +80,9 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
             | ["dependencyManagement", "dependencies", "dependency", name] => {
                 current.set(name, text);
             }
-            ["dependencies", "dependency"] => project.dependencies.push(std::mem::take(&mut current)),
+            ["dependencies", "dependency"] => keep(&mut project.dependencies, std::mem::take(&mut current)),
             ["dependencyManagement", "dependencies", "dependency"] => {
-                managed.push(std::mem::take(&mut current))
+                keep(&mut managed, std::mem::take(&mut current));
             }
             _ => {}
         }
@@ -85,6 +93,9 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
     }
     for dependency in &project.dependencies {
         project.note(dependency, lock);
+    }
+    if full {
+        return Err(NO_ROOM.into());
     }
     result
 }

@@ -90,6 +90,14 @@ pub trait Cataloguer: Sync {
     }
     /// Turns one file into raw facts: pure, without other files. Cached by layer.
     fn read(&self, file: &File<'_>, facts: &mut Facts<'_>);
+    /// Files that make sense only with another one: the path of the file, the path of its companion.
+    /// The unit wants both by its patterns.
+    fn companions(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+    /// Reads a file with its companion when one layer holds both and the companion is not empty. Both were
+    /// read alone before; what is found now is kept under the companion's path.
+    fn read_together(&self, _file: &File<'_>, _companion: Content<'_>, _facts: &mut Facts<'_>) {}
     /// Turns the facts of the squashed image into packages. Units run in this order: first those
     /// whose ecosystem is of a distribution, then the others; within each by name.
     fn assemble(&self, view: &View<'_>, builder: &mut Builder);
@@ -137,6 +145,7 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// An empty collector; for the engine and for tests.
     pub fn new(unit: &'static About, path: &'a str, limits: &Limits) -> Self {
+        crate::loose::begin_document();
         Self { unit, path, out: Vec::new(), notes: Vec::new(), bytes_left: limits.facts_bytes_max }
     }
     /// Adds one fact: any serde value of the unit's own (postcard: no `skip_serializing_if`, no
@@ -169,7 +178,15 @@ impl<'a> Facts<'a> {
 impl File<'_> {
     /// All bytes, or a gap note when the file exceeds `limits.record_bytes_max` or cannot be read.
     pub fn record<'s>(&'s self, facts: &mut Facts<'_>) -> Option<std::borrow::Cow<'s, [u8]>> {
-        match self.content.whole(self.limits.record_bytes_max) {
+        self.record_within(self.limits.record_bytes_max, facts)
+    }
+
+    pub(crate) fn record_within<'s>(
+        &'s self,
+        bytes_max: u64,
+        facts: &mut Facts<'_>,
+    ) -> Option<std::borrow::Cow<'s, [u8]>> {
+        match self.content.whole(bytes_max) {
             Ok(Some(bytes)) => Some(bytes),
             Ok(None) => {
                 let size = self.content.len();

@@ -240,6 +240,7 @@ impl Manifest<'_> {
 
 fn read(place: Place<'_>, file: &File<'_>, facts: &mut Facts<'_>) {
     let Some(bytes) = file.record(facts) else { return };
+    let _turn = loose::turn(bytes.len() as u64);
     let text = loose::text(&bytes, facts);
     match serde_json::from_str::<Object<Manifest<'_>>>(&text) {
         Ok(Object(Some(manifest))) => note_package(place, &manifest, facts),

@@ -7,8 +7,8 @@
 
 use super::node_package::is_name;
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, json, scope};
-use crate::loose::{Entries, Fields, Flag, Object, Text};
+use crate::declared::{JSON_BYTES_MAX, Lock, LockFile, any_path, json, scope};
+use crate::loose::{Fields, Flag, Object, Objects, Text};
 use seaworthy_types::{About, Reads};
 use serde::de::MapAccess;
 
@@ -24,14 +24,14 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     patterns: &[Pattern::Name("package-lock.json"), Pattern::Name("npm-shrinkwrap.json")],
     accepts: any_path,
     is_name,
-    bytes_max: AS_RECORD,
+    bytes_max: JSON_BYTES_MAX,
     parse,
 };
 
 #[derive(Default)]
 struct Document<'a> {
-    packages: Option<Entries<'a, Object<Entry<'a>>>>,
-    dependencies: Entries<'a, Object<Entry<'a>>>,
+    packages: Option<Objects<'a, Entry<'a>>>,
+    dependencies: Objects<'a, Entry<'a>>,
 }
 
 #[derive(Default)]
@@ -43,7 +43,7 @@ struct Entry<'a> {
     optional: Flag,
     link: Flag,
     bundled: Flag,
-    dependencies: Entries<'a, Object<Entry<'a>>>,
+    dependencies: Objects<'a, Entry<'a>>,
 }
 
 impl<'de> Fields<'de> for Document<'de> {
@@ -82,9 +82,7 @@ fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
     match &document.packages {
         Some(packages) => {
             for (path, entry) in &packages.0 {
-                if let Some(entry) = &entry.0 {
-                    note_path(path, entry, lock);
-                }
+                note_path(path, entry, lock);
             }
         }
         None => note_tree(&document.dependencies, lock),
@@ -104,11 +102,10 @@ fn note_path(path: &str, entry: &Entry<'_>, lock: &mut Lock) {
 }
 
 /// The tree of version 1; the JSON parser has bounded its depth.
-fn note_tree(root: &Entries<'_, Object<Entry<'_>>>, lock: &mut Lock) {
+fn note_tree(root: &Objects<'_, Entry<'_>>, lock: &mut Lock) {
     let mut todo = vec![root];
     while let Some(entries) = todo.pop() {
         for (folder, entry) in &entries.0 {
-            let Some(entry) = &entry.0 else { continue };
             let version = entry.version.get().unwrap_or_default();
             match version.strip_prefix("npm:").and_then(|real| real.rsplit_once('@')) {
                 Some((name, version)) => note(name, folder, version, entry, lock),

@@ -5,9 +5,9 @@
 //! Packages from git, folders and addresses are left out.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml_tables};
 use crate::loose::{Object, Text};
-use crate::python_lock::{Document, Entry, is_development_word};
+use crate::python_lock::{Document, Entry, TABLES, is_development_word};
 use seaworthy_types::{About, Reads};
 
 /// The cataloguer of PDM's lock file.
@@ -27,16 +27,16 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
 };
 
 fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
-    let Object(document) = toml::<Object<Document<'_>>>(text)?;
-    for entry in document.unwrap_or_default().entries() {
-        match entry.origins.is_empty() {
-            true => {
-                lock.package(entry.name(), entry.version(), scope(is_development(entry)));
+    toml_tables(text, &TABLES, |Object(document): Object<Document<'_>>| {
+        for entry in document.unwrap_or_default().entries() {
+            match entry.origins.is_empty() {
+                true => {
+                    lock.package(entry.name(), entry.version(), scope(is_development(entry)));
+                }
+                false => lock.elsewhere(entry.name()),
             }
-            false => lock.elsewhere(entry.name()),
         }
-    }
-    Ok(())
+    })
 }
 
 fn is_development(entry: &Entry<'_>) -> bool {

@@ -47,6 +47,7 @@ impl Cataloguer for PhpComposerInstalled {
     }
     fn read(&self, file: &File<'_>, facts: &mut Facts<'_>) {
         let Some(bytes) = file.record(facts) else { return };
+        let _turn = loose::turn(bytes.len() as u64);
         let text = loose::text(&bytes, facts);
         // The first character says which version it is.
         let record = match text.trim_start().starts_with('[') {

@@ -8,7 +8,7 @@
 
 use super::node_package::is_name;
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, scope, yaml};
+use crate::declared::{Lock, LockFile, YAML_BYTES_MAX, any_path, scope, yaml};
 use crate::loose::{Entries, Fields, Flag, Object, Text, TextOrObject};
 use seaworthy_types::{About, Reads};
 use serde::de::MapAccess;
@@ -27,7 +27,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     patterns: &[Pattern::Name("pnpm-lock.yaml")],
     accepts: any_path,
     is_name,
-    bytes_max: AS_RECORD,
+    bytes_max: YAML_BYTES_MAX,
     parse,
 };
 

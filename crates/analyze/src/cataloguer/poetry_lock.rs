@@ -6,9 +6,9 @@
 //! a `legacy` source is another index.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml_tables};
 use crate::loose::{Object, Text};
-use crate::python_lock::{Document, Entry};
+use crate::python_lock::{Document, Entry, TABLES};
 use seaworthy_types::{About, Reads};
 
 /// The cataloguer of Poetry's lock file.
@@ -28,16 +28,16 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
 };
 
 fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
-    let Object(document) = toml::<Object<Document<'_>>>(text)?;
-    for entry in document.unwrap_or_default().entries() {
-        match entry.source("type") {
-            None | Some("legacy") => {
-                lock.package(entry.name(), entry.version(), scope(is_development(entry)));
+    toml_tables(text, &TABLES, |Object(document): Object<Document<'_>>| {
+        for entry in document.unwrap_or_default().entries() {
+            match entry.source("type") {
+                None | Some("legacy") => {
+                    lock.package(entry.name(), entry.version(), scope(is_development(entry)));
+                }
+                Some(_) => lock.elsewhere(entry.name()),
             }
-            Some(_) => lock.elsewhere(entry.name()),
         }
-    }
-    Ok(())
+    })
 }
 
 fn is_development(entry: &Entry<'_>) -> bool {

@@ -5,9 +5,9 @@
 //! dependency groups are not evaluated: everything counts for production.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, plain, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, plain, scope, toml_tables};
 use crate::loose::Object;
-use crate::python_lock::Document;
+use crate::python_lock::{Document, TABLES};
 use seaworthy_types::{About, Reads};
 
 /// The cataloguer of Python's standard lock file.
@@ -30,15 +30,19 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
 };
 
 fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
-    let Object(document) = toml::<Object<Document<'_>>>(text)?;
-    for entry in document.unwrap_or_default().entries() {
-        if !entry.origins.is_empty() {
-            lock.elsewhere(entry.name());
-        } else if entry.version().is_empty() && !entry.name().is_empty() {
-            lock.passed_over("unlocked-version", "packages have no version and are left out", entry.name());
-        } else {
-            lock.package(entry.name(), entry.version(), scope(false));
+    toml_tables(text, &TABLES, |Object(document): Object<Document<'_>>| {
+        for entry in document.unwrap_or_default().entries() {
+            if !entry.origins.is_empty() {
+                lock.elsewhere(entry.name());
+            } else if entry.version().is_empty() && !entry.name().is_empty() {
+                lock.passed_over(
+                    "unlocked-version",
+                    "packages have no version and are left out",
+                    entry.name(),
+                );
+            } else {
+                lock.package(entry.name(), entry.version(), scope(false));
+            }
         }
-    }
-    Ok(())
+    })
 }

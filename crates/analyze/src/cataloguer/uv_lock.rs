@@ -5,9 +5,9 @@
 //! development. Packages from git, folders and addresses are left out, the project itself too.
 
 use super::{Cataloguer, Pattern};
-use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml};
+use crate::declared::{Lock, LockFile, TOML_BYTES_MAX, any_path, plain, scope, toml_tables};
 use crate::loose::{List, Object};
-use crate::python_lock::{Dependency, Document, Entry};
+use crate::python_lock::{Dependency, Document, Entry, TABLES};
 use seaworthy_types::{About, Reads};
 use std::collections::HashMap;
 
@@ -28,8 +28,10 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
 };
 
 fn parse(text: &str, _path: &str, lock: &mut Lock) -> Result<(), String> {
-    let Object(document) = toml::<Object<Document<'_>>>(text)?;
-    let document = document.unwrap_or_default();
+    let mut document = Document::default();
+    toml_tables(text, &TABLES, |Object(part): Object<Document<'_>>| {
+        document.packages.items.extend(part.unwrap_or_default().packages.items);
+    })?;
     let production = production(&document);
     for (entry, production) in document.entries().zip(production) {
         if is_project(entry) {

@@ -8,7 +8,7 @@
 use super::node_package::is_name;
 use super::npm_lock::is_elsewhere;
 use super::{Cataloguer, Pattern};
-use crate::declared::{AS_RECORD, Lock, LockFile, any_path, scope, yaml};
+use crate::declared::{Lock, LockFile, YAML_BYTES_MAX, any_path, scope, yaml};
 use crate::loose::{Entries, Fields, Object, Text};
 use seaworthy_types::{About, Reads};
 use serde::de::MapAccess;
@@ -26,7 +26,7 @@ pub const CATALOGUER: &dyn Cataloguer = &LockFile {
     patterns: &[Pattern::Name("yarn.lock")],
     accepts: any_path,
     is_name,
-    bytes_max: AS_RECORD,
+    bytes_max: YAML_BYTES_MAX,
     parse,
 };
 

@@ -4,6 +4,7 @@ use crate::json::{Json, Name};
 use seaworthy_types::{About, ImageFacts, Inventory, Limits, Outcome, TargetKind};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::collections::HashSet;
 
 // tidy:begin
 pub mod cyclonedx;
@@ -13,6 +14,11 @@ pub mod spdx_3;
 /// Every reader of software bills of materials, sorted by name.
 pub const ALL: &[&dyn SbomReader] = &[cyclonedx::READER, spdx::READER, spdx_3::READER];
 // tidy:end
+
+/// Names and versions of the readers, for cache keys.
+pub fn fingerprint() -> String {
+    ALL.iter().map(|reader| format!("{} {}\n", reader.about().name, reader.about().version)).collect()
+}
 
 /// What a document says. Notes that our own documents carry come as notes of the outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,7 +121,13 @@ impl<'de> Visitor<'de> for TopLevelVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
         let mut members = Vec::new();
+        let mut names = HashSet::new();
         while let Some(Name(name)) = map.next_key()? {
+            // Of two lists of packages other readers may take the other one: neither is believed.
+            if !names.insert(name.clone()) {
+                let name = crate::component::clipped(&name, 40);
+                return Err(serde::de::Error::custom(format!("`{name}` stands twice in the document")));
+            }
             let value = match UNREAD.contains(&name.as_ref()) {
                 true => Json::Array(map.next_value::<Unread>()?.0),
                 false => map.next_value()?,
@@ -167,38 +179,88 @@ impl<'de> Visitor<'de> for UnreadVisitor {
     fn visit_unit<E>(self) -> Result<bool, E> {
         Ok(false)
     }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
+    }
 }
 
-/// Whether the document looks like an SBOM of any kind, supported or not.
+/// An SBOM names itself within this many bytes.
+pub const HEAD_BYTES: usize = 64 << 10;
+
+/// Whether a file that starts so is an SBOM of any kind, supported or not, by what such a document must
+/// say of itself.
 pub fn looks_like(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(head.get(..4096).unwrap_or(head));
-    ["CycloneDX", "cyclonedx.org", "spdxVersion", "SPDXVersion", "spdx.org"]
-        .iter()
-        .any(|word| text.contains(word))
+    let text = start(head);
+    if text.starts_with('{') {
+        let marks = [
+            "\"bomFormat\"",
+            "cyclonedx.org/schema/bom",
+            "\"spdxVersion\"",
+            "\"SPDXID\"",
+            "spdx.org/rdf/3",
+            "spdx.github.io/spdx-spec/v3",
+        ];
+        return marks.iter().any(|mark| text.contains(mark));
+    }
+    foreign(&text).is_some()
+}
+
+/// The first characters, without what may stand before a document.
+fn start(bytes: &[u8]) -> String {
+    let head = String::from_utf8_lossy(bytes.get(..HEAD_BYTES).unwrap_or(bytes));
+    head.trim_start_matches('\u{feff}').trim_start().to_owned()
+}
+
+const ADVICE_CYCLONEDX: &str = "Convert it: cyclonedx convert --output-format json";
+const ADVICE_SPDX: &str =
+    "Convert it to SPDX JSON with the tools of SPDX (pyspdxtools -i FILE -o FILE.spdx.json)";
+
+/// A form of SBOM that no reader reads, and what to do with it. A mere mention of a format, as in the
+/// build file of a project, is not enough.
+fn foreign(text: &str) -> Option<(&'static str, &'static str)> {
+    let line = |start: &str| text.lines().any(|line| line.starts_with(start));
+    match text.as_bytes().first()? {
+        b'<' if text.contains("=\"http://cyclonedx.org/schema/bom") => {
+            Some(("CycloneDX in XML", ADVICE_CYCLONEDX))
+        }
+        b'<' if text.contains("http://spdx.org/rdf/terms") => Some(("SPDX in RDF or XML", ADVICE_SPDX)),
+        b'@' if text.contains("spdx.org/rdf/") => Some(("SPDX in RDF (Turtle)", ADVICE_SPDX)),
+        b'S' | b'#' if line("SPDXVersion:") => Some(("SPDX in tag-value form", ADVICE_SPDX)),
+        b'{' | b'<' => None,
+        _ if line("spdxVersion:") => Some(("SPDX in YAML", ADVICE_SPDX)),
+        _ => None,
+    }
 }
 
 fn unsupported_text(bytes: &[u8]) -> Option<SbomError> {
-    let head = String::from_utf8_lossy(bytes.get(..4096).unwrap_or(bytes));
-    let head = head.trim_start();
-    let unsupported = |what, advice| Some(SbomError::Unsupported { what, advice });
-    if head.starts_with('<') {
-        return match () {
-            () if head.contains("cyclonedx") => {
-                unsupported("CycloneDX in XML", "Convert it: cyclonedx convert --output-format json")
-            }
-            () if head.contains("spdx") => {
-                unsupported("SPDX in RDF or XML", "Convert it to SPDX JSON with the SPDX tools")
-            }
-            () => unsupported("XML", "Make the document in JSON"),
-        };
-    }
-    if head.starts_with("SPDXVersion:") || (head.starts_with('#') && head.contains("\nSPDXVersion:")) {
-        return unsupported("SPDX in tag-value form", "Convert it to SPDX JSON with the SPDX tools");
-    }
-    if !head.starts_with('{') && head.contains("spdxVersion:") {
-        return unsupported("SPDX in YAML", "Convert it to SPDX JSON with the SPDX tools");
-    }
-    None
+    let head = start(bytes);
+    let other = || match head.as_bytes() {
+        [b'<', ..] => Some(("XML", "Make the document in JSON")),
+        // Nobody writes JSON in UTF-16 but the shells of Windows, when output is redirected.
+        [..] if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) => {
+            Some(("Text in UTF-16", "Convert it: iconv -f UTF-16 -t UTF-8"))
+        }
+        _ => None,
+    };
+    let (what, advice) = foreign(&head).or_else(other)?;
+    Some(SbomError::Unsupported { what, advice })
 }
 
 fn unsupported_json(document: &Json<'_>) -> SbomError {

@@ -9,13 +9,14 @@ use anyhow::{Context, Result, bail};
 use seaworthy_advisory::feed::{ALL, Address, Feed};
 use seaworthy_advisory::import::manifest::MANIFEST_FILE;
 use seaworthy_advisory::import::{Import, Imported, Others};
+use seaworthy_advisory::install::Installation;
 use seaworthy_advisory::{Database, Lookup as _};
 use seaworthy_net::Client;
 use seaworthy_report::text::{bytes, clean, thousands};
 use seaworthy_scan::Progress as _;
 use seaworthy_types::{Completeness, DataStatus, Grade, Note, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// No feed's file is larger.
@@ -54,19 +55,20 @@ fn update(
 ) -> Result<Code> {
     let bar = Bar::new(quiet);
     let local = from.filter(|from| !is_address(from));
-    let (source, staging, mut notes) = match local {
-        Some(path) => (PathBuf::from(path), None, Vec::new()),
+    if let Some(path) = local.filter(|path| !Path::new(path).exists()) {
+        bail!("`{path}` does not exist: name a folder or file of feeds, or the address of a mirror");
+    }
+    // Before anything is downloaded: of two updates at once the second one ends here. What it makes goes
+    // with it, and what a killed one left is swept by the next.
+    let installation = Installation::begin(folder)?;
+    let (source, mut notes) = match local {
+        Some(path) => (PathBuf::from(path), Vec::new()),
         None => {
-            let (staging, notes) = download(folder, from, feeds, &bar, quiet)?;
-            (staging.0.clone(), Some(staging), notes)
+            let staging = installation.building().join("feeds");
+            let notes = download(&staging, from, feeds, &bar, quiet)?;
+            (staging, notes)
         }
     };
-    if !source.exists() {
-        bail!(
-            "`{}` does not exist: name a folder or file of feeds, or the address of a mirror",
-            source.display()
-        );
-    }
     let import = Import {
         sources: &[source],
         database: folder,
@@ -76,7 +78,7 @@ fn update(
         others: if local.is_some() && feeds.len() == ALL.len() { Others::Remove } else { Others::Keep },
     };
     let mut shown = String::new();
-    let result = import.run(&mut |progress| {
+    let result = import.run_in(installation, &mut |progress| {
         let stage = match progress.path {
             "" => "building the database".to_owned(),
             path => format!("reading {path} ({} of {})", progress.done + 1, progress.total),
@@ -87,7 +89,6 @@ fn update(
         }
     });
     bar.finish();
-    drop(staging);
     let Outcome { value, notes: more } = result?;
     notes.extend(more);
     if !quiet {
@@ -101,27 +102,16 @@ fn is_address(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }
 
-/// A folder that goes when it is dropped.
-struct Staging(PathBuf);
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Downloads every feed's files, from a mirror or from their own addresses. A feed that cannot be had is
 /// a gap and blocks no other.
 fn download(
-    folder: &Path,
+    staging: &Path,
     mirror: Option<&str>,
     feeds: &[&'static dyn Feed],
     bar: &Bar,
     quiet: bool,
-) -> Result<(Staging, Vec<Note>)> {
-    let parent = folder.parent().unwrap_or(Path::new("."));
-    let staging = Staging(parent.join(format!("feeds-{}", std::process::id())));
-    std::fs::create_dir_all(&staging.0).with_context(|| format!("making `{}`", staging.0.display()))?;
+) -> Result<Vec<Note>> {
+    std::fs::create_dir_all(staging).with_context(|| format!("making `{}`", staging.display()))?;
     let client = Client::new(concat!("seaworthy/", env!("CARGO_PKG_VERSION")));
     let mut notes = Vec::new();
     let mut had = 0;
@@ -134,8 +124,8 @@ fn download(
             Some(base) => format!("{}/{}", base.trim_end_matches('/'), encoded(&address.path)),
             None => address.url.clone(),
         };
-        let path = staging.0.join(&address.path);
-        std::fs::create_dir_all(path.parent().unwrap_or(&staging.0))?;
+        let path = staging.join(&address.path);
+        std::fs::create_dir_all(path.parent().unwrap_or(staging))?;
         if dead.contains(host(&url)) {
             let detail = format!("{url} was not tried: {} could not be reached before", host(&url));
             notes.push(Note::gap("feed-failed", feed, &address.path, detail));
@@ -146,6 +136,14 @@ fn download(
             Ok(_) => had += 1,
             // A mirror may carry a part of the feeds; what it lacks is told once, below.
             Err(seaworthy_net::Error::Status { status: 404, .. }) if mirror.is_some() => {}
+            // No fault of the network, and the next file would fare no better.
+            Err(seaworthy_net::Error::Io { source, .. }) if is_local(&source) => {
+                let what = format!(
+                    "saving {url} in `{}`; the database that is installed stays as it is",
+                    staging.display()
+                );
+                return Err(anyhow::Error::from(source).context(what));
+            }
             Err(error) => {
                 if matches!(error, seaworthy_net::Error::Request { .. }) {
                     dead.insert(host(&url).to_owned());
@@ -163,7 +161,7 @@ fn download(
     if let Some(base) = mirror {
         let url = format!("{}/{MANIFEST_FILE}", base.trim_end_matches('/'));
         // A mirror need not have one; then its feeds count as complete.
-        let _ = client.download(&url, &staging.0.join(MANIFEST_FILE), 1 << 20, &mut |_| ());
+        let _ = client.download(&url, &staging.join(MANIFEST_FILE), 1 << 20, &mut |_| ());
     }
     bar.finish();
     if had == 0 {
@@ -173,7 +171,13 @@ fn download(
             all.len()
         );
     }
-    Ok((staging, notes))
+    Ok(notes)
+}
+
+/// Whether saving failed because of this machine's disk.
+fn is_local(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 /// The part of an address between its scheme and its path.

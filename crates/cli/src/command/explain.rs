@@ -9,7 +9,7 @@ use anyhow::Result;
 use seaworthy_advisory::Lookup;
 use seaworthy_match::{Explanation, explain};
 use seaworthy_policy::Policy;
-use seaworthy_report::text::clean as plain;
+use seaworthy_report::text::{clean as plain, count};
 use seaworthy_types::{Enrichment, Finding, Grade, Report};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -74,7 +74,8 @@ fn render(
     }
     let gaps = report.coverage.iter().filter(|note| note.grade == Grade::Gap).count();
     if gaps > 0 {
-        writeln!(out, "\n{gaps} gaps in what was seen: `seaworthy scan` lists them under coverage.")?;
+        let gaps = count(gaps as u64, "gap");
+        writeln!(out, "\n{gaps} in what was seen: `seaworthy scan` lists what was not seen.")?;
     }
     Ok(out)
 }

@@ -2,9 +2,16 @@
 
 use crate::arguments::{ListArguments, Listing};
 use crate::exit::Code;
+use crate::output::columns;
 use anyhow::Result;
+use seaworthy_report::text::wrap;
 use seaworthy_types::{About, Reads, distribution, ecosystem};
 use std::io::Write;
+
+/// Columns where there is no terminal.
+const COLUMNS_DEFAULT: usize = 100;
+/// Columns that a text gets at least, however narrow the terminal.
+const TEXT_COLUMNS_MIN: usize = 20;
 
 const ALL: [(Listing, &str); 7] = [
     (Listing::Cataloguers, "cataloguers"),
@@ -19,6 +26,10 @@ const ALL: [(Listing, &str); 7] = [
 /// Prints one list or all.
 pub fn run(options: &ListArguments) -> Result<Code> {
     let chosen = ALL.iter().filter(|(listing, _)| options.what.is_none_or(|what| what == *listing));
+    let columns = match columns() {
+        0 => COLUMNS_DEFAULT,
+        columns => columns,
+    };
     let mut out = std::io::stdout().lock();
     if options.json {
         let lists: serde_json::Map<String, serde_json::Value> = chosen
@@ -40,7 +51,14 @@ pub fn run(options: &ListArguments) -> Result<Code> {
         writeln!(out, "{name} ({})", rows.len())?;
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, what) in rows {
-            writeln!(out, "  {name:width$}  {what}")?;
+            let mut lines = wrap(&what, columns.saturating_sub(width + 4).max(TEXT_COLUMNS_MIN));
+            if lines.is_empty() {
+                lines.push(String::new());
+            }
+            for (number, line) in lines.iter().enumerate() {
+                let name = if number == 0 { name.as_str() } else { "" };
+                writeln!(out, "{}", format!("  {name:width$}  {line}").trim_end())?;
+            }
         }
     }
     Ok(Code::Clean)

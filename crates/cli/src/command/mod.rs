@@ -16,10 +16,6 @@ use std::path::Path;
 
 /// Runs what was typed.
 pub fn run(arguments: Arguments) -> Result<Code> {
-    if let Command::Read = arguments.command {
-        seaworthy_scan::reader::child_main().context("the parsing process failed")?;
-        return Ok(Code::Clean);
-    }
     let config = config::load(arguments.config.as_deref())?;
     match &arguments.command {
         Command::Scan(options) => scan::run(&arguments, &config, options),
@@ -32,8 +28,13 @@ pub fn run(arguments: Arguments) -> Result<Code> {
             Ok(Code::Clean)
         }
         Command::Man { folder } => manual(folder),
-        Command::Read => Ok(Code::Clean),
     }
+}
+
+/// The parsing process, which `scan` itself starts; no command for people.
+pub fn read() -> Result<Code> {
+    seaworthy_scan::reader::child_main().context("the parsing process failed")?;
+    Ok(Code::Clean)
 }
 
 fn manual(folder: &Path) -> Result<Code> {

@@ -20,26 +20,35 @@ pub fn run(arguments: &Arguments, config: &Config, options: &ScanArguments) -> R
     let name = options.format.as_deref().or(config.format.as_deref()).unwrap_or("table");
     let format = output::format(name)?;
     let files = options.output.iter().map(|text| output::to_file(text)).collect::<Result<Vec<_>>>()?;
-    let template = options.template.as_ref().map(|path| {
-        std::fs::read_to_string(path).with_context(|| format!("reading the template `{}`", path.display()))
-    });
+    let shown = Options {
+        colour: output::colours(arguments.color),
+        width: output::columns(),
+        full: options.full,
+        template: options.template.as_deref().map(template).transpose()?,
+    };
+    if shown.template.is_some() && !output::uses(format, &files, "template") {
+        bail!("--template is for the format `template`: add `-f template` or `-o template=FILE`");
+    }
+    output::check(format, &files, &shown)?;
     let policy = policy(config, options)?;
     let setup = Setup::new(arguments, config, &options.target)?;
     let bar = Bar::new(arguments.quiet);
     let result = seaworthy_scan::scan(&setup.request(&policy), &bar);
     bar.finish();
     let report = result?;
-    let shown = Options {
-        colour: output::colours(arguments.color),
-        width: output::columns(),
-        full: options.full,
-        template: template.transpose()?,
-    };
     for file in &files {
         output::write_file(&report, file, &shown)?;
     }
     output::print(&report, format, &shown)?;
-    Ok(Code::of(&report))
+    let code = Code::of(&report);
+    // The process ends here: giving back a million small pieces one by one would take longer than
+    // some scans.
+    std::mem::forget(report);
+    Ok(code)
+}
+
+fn template(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading the template `{}`", path.display()))
 }
 
 fn policy(config: &Config, options: &ScanArguments) -> Result<Policy> {

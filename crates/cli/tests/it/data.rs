@@ -87,6 +87,17 @@ pub fn write(folder: &Path, name: &str, text: &str) {
     fs::write(path, text).expect("written");
 }
 
+/// More feeds than before, so that an update takes its time; the finding goes.
+pub fn other_feeds(folder: &Path, records: u32) {
+    for number in 0..records {
+        let text = format!(
+            r#"{{"id":"CVE-2026-{}","modified":"2026-01-01T00:00:00Z","affected":[{{"package":{{"ecosystem":"npm","name":"p{number}"}},"ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}}]}}]}}]}}"#,
+            20_000 + number
+        );
+        write(folder, &format!("osv/npm/{number}.json"), &text);
+    }
+}
+
 /// Lines of a description: installed npm packages at version 1.0.0.
 pub fn npm(names: &[&str]) -> String {
     let line = |name: &&str| {

@@ -1,6 +1,6 @@
 //! The database: damage, interrupted and failing updates, mirrors, the starter set, no network.
 
-use crate::data::{npm, write_feeds};
+use crate::data::{npm, other_feeds, write_feeds};
 use crate::lab::{Lab, PROGRAM, Ran, codes, ids, timeless, wait_for};
 use crate::roundtrip::jar;
 use seaworthy_testkit::{Tar, TestImage};
@@ -81,17 +81,6 @@ fn no_damage_hides_a_finding() {
     // An update heals it.
     lab.run(&["db", "update", "--from", "../feeds"]).coded(0);
     lab.scan(target, &[]).coded(1);
-}
-
-/// More feeds than before, so that an update takes its time; the finding goes.
-fn other_feeds(folder: &Path, records: u32) {
-    for number in 0..records {
-        let text = format!(
-            r#"{{"id":"CVE-2026-{}","modified":"2026-01-01T00:00:00Z","affected":[{{"package":{{"ecosystem":"npm","name":"p{number}"}},"ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}}]}}]}}]}}"#,
-            20_000 + number
-        );
-        crate::data::write(folder, &format!("osv/npm/{number}.json"), &text);
-    }
 }
 
 #[test]
@@ -216,6 +205,11 @@ fn serve(folder: PathBuf, cut: &'static str) -> (String, &'static AtomicUsize) {
         }
     });
     (address, count)
+}
+
+/// The address of a mirror with the feeds of `data`.
+pub fn serve_mirror(lab: &Lab) -> String {
+    serve(mirror(lab), "").0
 }
 
 fn answer(mut stream: TcpStream, folder: &Path, cut: &str) -> std::io::Result<()> {

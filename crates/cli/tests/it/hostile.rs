@@ -78,16 +78,22 @@ fn links_in_circles() {
 #[test]
 fn bombs() {
     let lab = Lab::with_data();
-    let mut tar = Tar::new();
-    tar.file(PATH, HOLED);
     let zeros = vec![0; 100 << 20];
-    tar.file("zeros", &zeros);
-    let image = TestImage {
-        layers: vec![Layer { tar: tar.finish(), packing: Packing::Zstd }],
-        names: vec!["bomb:1".into()],
-        ..TestImage::default()
+    let image = |zeros: &[u8]| {
+        let mut tar = Tar::new();
+        tar.file(PATH, HOLED);
+        tar.file("zeros", zeros);
+        let layer = Layer { tar: tar.finish(), packing: Packing::Zstd };
+        oci_archive(&[TestImage {
+            layers: vec![layer],
+            names: vec!["bomb:1".into()],
+            ..TestImage::default()
+        }])
     };
-    lab.file("bomb.tar", oci_archive(&[image]));
+    // Sparse images are real.
+    lab.file("sparse.tar", image(&zeros));
+    assert_eq!(packages(&lab.report("sparse.tar", &[])), ["npm holed 1.0.0"]);
+    lab.file("bomb.tar", image(&vec![0; (4 << 30) + (200 << 20)]));
     lab.scan("bomb.tar", &[]).refused(&["layer 0", "inflate_ratio_max"]);
     // In a jar: what is bounded is told, the rest is read.
     let mut tar = Tar::new();

@@ -13,4 +13,6 @@ mod memory;
 mod outputs;
 mod roundtrip;
 mod targets;
+mod terminal;
+mod updates;
 mod verdicts;

@@ -75,6 +75,54 @@ fn template() {
     lab.run(&["scan", target, "-f", "template", "--template", "absent"]).refused(&["absent"]);
 }
 
+/// Each of these is said before anything is read: the target is not even there.
+#[test]
+fn what_can_be_known_to_fail_is_said_before_the_work() {
+    let lab = Lab::with_data();
+    lab.file("plain", "");
+    lab.file("bad.txt", "{{ target.name }}\n{% for f in findings %}\n{{ f.id }\n");
+    for (output, words) in [
+        ("json=nowhere/out.json", ["nowhere/out.json", "`nowhere` does not exist"]),
+        ("json=plain/out.json", ["plain/out.json", "`plain` is no folder"]),
+        ("json=..", ["..", "it is a folder"]),
+        ("nonsense=out", ["nonsense", "there are csv"]),
+        ("json", ["`json`", "-o sarif=scan.sarif"]),
+        ("json=", ["`json=`", "name is missing"]),
+        ("template=out", ["template", "--template FILE"]),
+    ] {
+        let ran = lab.run(&["scan", "absent.tar", "-o", output]).refused(&words);
+        assert!(!ran.err.contains("absent.tar"), "{}", ran.err);
+    }
+    lab.run(&["scan", "absent.tar", "-o", "json=a", "-o", "csv=a"]).refused(&["`a`", "two outputs"]);
+    lab.run(&["scan", "absent.tar", "-f", "template"]).refused(&["--template FILE"]);
+    lab.run(&["scan", "absent.tar", "--template", "bad.txt"]).refused(&["-f template"]);
+    for arguments in [["-f", "template"], ["-o", "template=out"]] {
+        let all = [&["scan", "absent.tar", "--template", "bad.txt"][..], &arguments].concat();
+        lab.run(&all).refused(&["line 3", "`{{ f.id }`", "syntax error"]);
+    }
+    assert_eq!(lab.files("work").len(), 2, "nothing was made: {:?}", lab.files("work"));
+}
+
+#[test]
+fn a_template_that_fails_at_the_end_gives_no_half_report() {
+    let lab = Lab::with_data();
+    let target = target(&lab);
+    let file = lab.file("t.txt", "begun\n{% for f in findings %}{{ f.no_such_field }}{% endfor %}");
+    lab.run(&["scan", target, "-f", "template", "--template", file]).refused(&["line 2", "no_such_field"]);
+}
+
+/// Full disks: of standard output, and of a file.
+#[test]
+fn no_room_for_the_result() {
+    let lab = Lab::with_data();
+    let target = target(&lab);
+    lab.run(&["scan", target, "-o", "json=/dev/full", "-f", "csv"]).refused(&["/dev/full", "No space left"]);
+    let mut command = lab.command();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("there");
+    command.args(["scan", target]).stdout(full);
+    crate::lab::Ran::of(command.output().expect("started")).refused(&["standard output", "No space left"]);
+}
+
 #[test]
 fn explain() {
     let lab = Lab::with_data();

@@ -220,6 +220,49 @@ fn sboms() {
 }
 
 #[test]
+fn sboms_in_forms_that_are_not_read_are_named() {
+    let lab = Lab::with_data();
+    let xml = "<?xml version=\"1.0\"?>\n<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"/>";
+    let late = format!("<?xml version=\"1.0\"?><!--{}-->{}", "x".repeat(9_000), &xml[21..]);
+    let rdf = "<?xml version=\"1.0\"?><rdf:RDF xmlns:spdx=\"http://spdx.org/rdf/terms#\"/>";
+    for (name, text, words) in [
+        ("a.xml", xml, ["CycloneDX in XML", "cyclonedx convert --output-format json"]),
+        ("late.xml", &late, ["CycloneDX in XML", "cyclonedx convert --output-format json"]),
+        ("a.spdx", "SPDXVersion: SPDX-2.2\nDataLicense: CC0-1.0\n", ["SPDX in tag-value", "SPDX JSON"]),
+        ("b.spdx", "# made by hand\n\nSPDXVersion: SPDX-2.2\n", ["SPDX in tag-value", "SPDX JSON"]),
+        ("a.rdf", rdf, ["SPDX in RDF", "SPDX JSON"]),
+        ("a.ttl", "@prefix s: <http://spdx.org/rdf/terms#> .\n", ["SPDX in RDF", "SPDX JSON"]),
+        ("a.yaml", "---\nSPDXID: x\nspdxVersion: SPDX-2.3\n", ["SPDX in YAML", "SPDX JSON"]),
+    ] {
+        lab.file(name, text);
+        for target in [name.to_owned(), format!("sbom:{name}")] {
+            let ran = lab.scan(&target, &[]).refused(&words);
+            assert!(ran.err.contains(name), "the file is named: {}", ran.err);
+        }
+    }
+    // A build file that mentions a format is no SBOM.
+    let pom =
+        "<project><groupId>org.cyclonedx</groupId><artifactId>cyclonedx-maven-plugin</artifactId></project>";
+    lab.file("build.xml", pom);
+    assert_eq!(codes(&lab.scan("build.xml", &[]).coded(3).json(), "gap"), ["no-packages"]);
+    for (name, text, word) in [
+        ("other.json", "{\"hello\": 1}", "no SBOM"),
+        ("list.json", "[1]", "no SBOM"),
+        ("cut.json", "{\"bomFormat\": \"CycloneDX\",\n \"comp", "line 2"),
+        ("text.txt", "hello", "neither valid JSON"),
+        ("empty", "", "neither valid JSON"),
+        ("marked.json", "\u{feff}{}", "no SBOM"),
+        ("syft.json", "{\"artifacts\": [], \"descriptor\": {}}", "syft IMAGE -o cyclonedx-json"),
+        ("build.xml", pom, "XML cannot be read"),
+    ] {
+        lab.file(name, text);
+        lab.scan(&format!("sbom:{name}"), &[]).refused(&[name, word, "CycloneDX JSON 1.2 to 1.7"]);
+    }
+    lab.file("wide.json", [0xff, 0xfe, b'{', 0, b'}', 0]);
+    lab.scan("sbom:wide.json", &[]).refused(&["UTF-16", "iconv"]);
+}
+
+#[test]
 fn a_prefix_that_does_not_fit_is_refused() {
     let lab = Lab::with_data();
     lab.image("image.tar", &content());

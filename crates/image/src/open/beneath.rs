@@ -21,6 +21,17 @@ impl Folder {
     pub fn open_file(&self, path: &str) -> io::Result<std::fs::File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        self.open_regular(path, flags, resolve)
+    }
+
+    /// Opens a regular file for reading; no part of the path may be a link.
+    pub fn open_unlinked_file(&self, path: &str) -> io::Result<std::fs::File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+        self.open_regular(path, flags, resolve)
+    }
+
+    fn open_regular(&self, path: &str, flags: OFlags, resolve: ResolveFlags) -> io::Result<std::fs::File> {
         let fd = match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {
             Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
                 open_by_parts(&self.fd, path.as_bytes(), flags)?
@@ -87,7 +98,8 @@ mod tests {
             assert!(open_by_parts(&fd, bad.as_bytes(), flags).is_err(), "{bad}");
         }
         let folder = Folder::new(fd);
-        assert!(folder.open_file("link").is_ok());
+        assert!(folder.open_file("link").is_ok() && folder.open_unlinked_file("in/file").is_ok());
+        assert!(folder.open_unlinked_file("link").is_err());
         for bad in ["out/passwd", "../etc/passwd", "/etc/passwd", "in"] {
             assert!(folder.open_file(bad).is_err(), "{bad}");
         }

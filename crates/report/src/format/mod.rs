@@ -42,6 +42,10 @@ pub trait Format: Sync {
     fn extension(&self) -> &'static str;
     /// Media type.
     fn media_type(&self) -> &'static str;
+    /// Whether the options will do, as far as that can be known without a report: asked before the work.
+    fn check(&self, _options: &Options) -> Result<(), FormatError> {
+        Ok(())
+    }
     /// Writes the report: the same report and options give the same bytes.
     fn write(&self, report: &Report, options: &Options, out: &mut dyn io::Write) -> Result<(), FormatError>;
 }
@@ -69,7 +73,7 @@ pub enum FormatError {
     #[error("the report could not be written as JSON")]
     Json(#[from] serde_json::Error),
     /// The user's template is wrong or missing.
-    #[error("the template failed: {0}")]
+    #[error("the template cannot be used: {0}")]
     Template(String),
 }
 

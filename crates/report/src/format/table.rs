@@ -3,7 +3,7 @@
 //! target is cleaned before it is shown; widths follow `Options::width`.
 
 use super::{Format, FormatError, Options};
-use crate::text::{bytes, clean, clip, count, thousands, width, wrap};
+use crate::text::{bytes, clean, clip, clip_start, count, thousands, width, wrap};
 use crate::view::{self, Group, NoteGroup, Word};
 use anstyle::{AnsiColor, Style};
 use seaworthy_types::{About, Finding, Grade, Reads, Report, Severity};
@@ -177,6 +177,7 @@ impl Page {
             if plan.fixed > 0 && groups.iter().take(shown).any(partly) {
                 self.paragraph("  ", "* fixes some of them, not all", DIM);
             }
+            self.paragraph("  ", "why one is reported: seaworthy explain ID TARGET", DIM);
             let rest = groups.get(shown..).unwrap_or_default();
             if !rest.is_empty() {
                 let hidden: usize = rest.iter().map(|g| g.findings.len()).sum();
@@ -330,7 +331,9 @@ impl Columns {
         let worst = take(14, 14);
         let fixed = take(longest(fixed_text, 8, 30), 8);
         let installed = take(longest(installed_text, 9, 30), 9);
-        Self { package, installed, fixed, unknown, worst: worst + left }
+        // What is left over goes to the ids, if there are any.
+        let worst = if worst > 0 { worst + left } else { 0 };
+        Self { package, installed, fixed, unknown, worst }
     }
 
     fn header(&self, page: &Page) -> String {
@@ -352,7 +355,8 @@ impl Columns {
         } else {
             " ".into()
         };
-        let mut text = format!("{mark} {}", pad(&clip(&package_text(group), self.package), self.package));
+        let mut text =
+            format!("{mark} {}", pad(&clip_start(&package_text(group), self.package), self.package));
         let mut cells = vec![
             (Severity::Critical, critical),
             (Severity::High, high),

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["almalinux"],
     ecosystem: "rpm",
     purl_namespace: "almalinux",
+    vendors: &["almalinux"],
     release: major,
     osv: &["AlmaLinux"],
     osv_release: leading_major,

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["alpaquita"],
     ecosystem: "apk",
     purl_namespace: "alpaquita",
+    vendors: &[],
     release: |os| super::word(&os.version_id),
     osv: &["Alpaquita"],
     osv_release: super::word,

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["alpine"],
     ecosystem: "apk",
     purl_namespace: "alpine",
+    vendors: &[],
     // Edge images carry the version of the next release with a date or `_alpha` behind it.
     release: |os| match os.version_id.as_str() {
         edge if edge.contains("_alpha") || edge.contains("edge") => Some("edge".into()),

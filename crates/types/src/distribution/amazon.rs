@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["amzn"],
     ecosystem: "rpm",
     purl_namespace: "amazon",
+    vendors: &["amazon"],
     release: |os| match major(os) {
         // The first generation is versioned by month: `2018.03`.
         Some(year) if year.starts_with("201") => Some("1".into()),

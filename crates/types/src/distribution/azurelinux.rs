@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["azurelinux", "mariner"],
     ecosystem: "rpm",
     purl_namespace: "azurelinux",
+    vendors: &["microsoft"],
     release: major,
     osv: &["Azure Linux"],
     osv_release: leading_major,

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["bellsoft-hardened-containers"],
     ecosystem: "apk",
     purl_namespace: "bellsoft-hardened-containers",
+    vendors: &[],
     release: |os| super::word(&os.version_id),
     osv: &["BellSoft Hardened Containers"],
     osv_release: super::word,

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["chainguard"],
     ecosystem: "apk",
     purl_namespace: "chainguard",
+    vendors: &[],
     release: |_| Some(super::ROLLING.into()),
     osv: &["Chainguard"],
     osv_release: |_| Some(super::ROLLING.into()),

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["cleanstart"],
     ecosystem: "apk",
     purl_namespace: "cleanstart",
+    vendors: &[],
     release: |_| Some(super::ROLLING.into()),
     osv: &["CleanStart"],
     osv_release: |_| Some(super::ROLLING.into()),

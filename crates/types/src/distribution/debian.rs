@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["debian"],
     ecosystem: "deb",
     purl_namespace: "debian",
+    vendors: &[],
     // Testing and unstable images have no VERSION_ID but a code name.
     release: |os| leading_major(&os.version_id).or_else(|| release_of_codename(&os.codename).map(Into::into)),
     osv: &["Debian"],

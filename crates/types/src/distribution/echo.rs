@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["echo"],
     ecosystem: "deb",
     purl_namespace: "echo",
+    vendors: &[],
     release: |_| Some(super::ROLLING.into()),
     osv: &["Echo"],
     osv_release: |_| Some(super::ROLLING.into()),

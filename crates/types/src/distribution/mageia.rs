@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["mageia"],
     ecosystem: "rpm",
     purl_namespace: "mageia",
+    vendors: &["mageia"],
     release: major,
     osv: &["Mageia"],
     osv_release: leading_major,

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["minimos"],
     ecosystem: "apk",
     purl_namespace: "minimos",
+    vendors: &[],
     release: |_| Some(super::ROLLING.into()),
     osv: &["MinimOS"],
     osv_release: |_| Some(super::ROLLING.into()),

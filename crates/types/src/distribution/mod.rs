@@ -64,6 +64,9 @@ pub struct Distribution {
     pub ecosystem: &'static str,
     /// Namespace in package URLs.
     pub purl_namespace: &'static str,
+    /// How the vendors of its own packages start, in lower case, where packages name their vendor (rpm);
+    /// empty where that proves nothing.
+    pub vendors: &'static [&'static str],
     /// The release that data is kept for: `12`, `3.20`, `22.04`; `None` when unknown.
     pub release: fn(&OsRelease) -> Option<String>,
     /// Names in the OSV schema before the first `:`.
@@ -105,6 +108,14 @@ impl Distribution {
     pub fn subscription_shard(&self, os: &OsRelease) -> Option<String> {
         let release = (self.release)(os)?;
         self.subscription.map(|paid| format!("{}:{}", self.id, (paid.release)(&release)))
+    }
+    /// Whether a package that names this vendor is proven to be of somebody else, as those of EPEL within
+    /// RHEL are. No vendor proves nothing.
+    pub fn is_strange_vendor(&self, vendor: &str) -> bool {
+        let lower = vendor.to_lowercase();
+        !lower.is_empty()
+            && !self.vendors.is_empty()
+            && !self.vendors.iter().any(|start| lower.starts_with(start))
     }
     /// Last day of free security support, when the release is known.
     pub fn end_of_life(&self, os: &OsRelease) -> Option<Date> {
@@ -218,6 +229,25 @@ mod tests {
         assert!(pro.made("2.4.7-1ubuntu4.22+esm10") && pro.made("1:3.0.12+dfsg-1ubuntu0.1~esm4"));
         assert!(!pro.made("2.4.7-1ubuntu4.22"));
         assert_eq!(debian::DISTRIBUTION.subscription_shard(&os), None);
+    }
+
+    #[test]
+    fn vendors() {
+        for (vendor, id, strange) in [
+            ("Red Hat, Inc.", "rhel", false),
+            ("CentOS", "rhel", false),
+            ("Fedora Project", "rhel", true),
+            ("SUSE LLC <https://www.suse.com/>", "sles", false),
+            ("", "rhel", false),
+            ("NGINX Packaging <nginx-packaging@f5.com>", "rocky", true),
+            ("Anyone", "debian", false),
+        ] {
+            assert_eq!(by_id(id).expect(id).is_strange_vendor(vendor), strange, "{vendor} in {id}");
+        }
+        for record in ALL.iter().filter(|record| record.ecosystem == "rpm") {
+            assert!(!record.vendors.is_empty(), "{}: packages of others go unnoticed", record.id);
+            assert!(record.vendors.iter().all(|vendor| *vendor == vendor.to_lowercase()), "{}", record.id);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["openEuler"],
     ecosystem: "rpm",
     purl_namespace: "openeuler",
+    vendors: &["openeuler", "http://openeuler.org", "https://openeuler.org"],
     // VERSION_ID lacks the service pack; PRETTY_NAME is `openEuler 22.03 (LTS-SP3)`.
     release: |os| {
         let version = word(&os.version_id)?;

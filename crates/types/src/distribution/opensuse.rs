@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["opensuse-leap", "opensuse-tumbleweed", "opensuse"],
     ecosystem: "rpm",
     purl_namespace: "opensuse",
+    vendors: &["opensuse", "suse"],
     release: |os| match os.id.as_str() {
         "opensuse-tumbleweed" => Some("tumbleweed".into()),
         _ => major_minor(&os.version_id),

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["ol"],
     ecosystem: "rpm",
     purl_namespace: "oracle",
+    vendors: &["oracle"],
     release: major,
     osv: &["Oracle Linux"],
     osv_release: leading_major,

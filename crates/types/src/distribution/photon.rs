@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["photon"],
     ecosystem: "rpm",
     purl_namespace: "vmware",
+    vendors: &["vmware", "broadcom"],
     release: |os| major_minor(&os.version_id),
     osv: &["Photon OS"],
     osv_release: major_minor,

@@ -10,6 +10,8 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["rhel", "centos"],
     ecosystem: "rpm",
     purl_namespace: "redhat",
+    // CentOS is judged by the data of RHEL: its packages are as good as RHEL's own.
+    vendors: &["red hat", "centos"],
     release: major,
     osv: &["Red Hat"],
     // `enterprise_linux:9::appstream`, `rhel_eus:9.2::baseos`: minor streams are not the main one.

@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["rocky"],
     ecosystem: "rpm",
     purl_namespace: "rocky",
+    vendors: &["rocky"],
     release: major,
     osv: &["Rocky Linux"],
     osv_release: leading_major,

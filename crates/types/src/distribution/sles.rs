@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["sles", "sles_sap", "sle_hpc", "sled"],
     ecosystem: "rpm",
     purl_namespace: "suse",
+    vendors: &["suse", "opensuse"],
     release: |os| Some(os.version_id.clone()).filter(|v| !v.is_empty()),
     osv: &["SUSE"],
     osv_release: service_pack,

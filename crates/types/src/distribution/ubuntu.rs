@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["ubuntu"],
     ecosystem: "deb",
     purl_namespace: "ubuntu",
+    vendors: &[],
     release: |os| major_minor(&os.version_id),
     osv: &["Ubuntu"],
     osv_release,

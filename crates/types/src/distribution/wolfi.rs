@@ -9,6 +9,7 @@ pub const DISTRIBUTION: Distribution = Distribution {
     os_ids: &["wolfi"],
     ecosystem: "apk",
     purl_namespace: "wolfi",
+    vendors: &[],
     release: |_| Some(super::ROLLING.into()),
     osv: &["Wolfi"],
     osv_release: |_| Some(super::ROLLING.into()),

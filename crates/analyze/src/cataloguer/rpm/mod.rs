@@ -1,21 +1,25 @@
 //! The rpm database, in its three forms, and package lists in place of one.
 //!
 //! The readers beside this file say where each format is specified. Which form a file has is told
-//! by its content, not its name. Changes that lie only in a write-ahead log are not merged but noted.
+//! by its content, not its name. A write-ahead log counts with the database of its layer; one that lies in
+//! another layer than its database is a gap.
 
 mod bdb;
 mod bytes;
 mod header;
+mod log;
 mod manifest;
 mod ndb;
 mod sqlite;
-mod vendor;
+mod together;
 
 use self::bytes::{Bytes, Losses};
+use self::log::Log;
 use super::{Cataloguer, Facts, File, Pattern};
 use crate::assemble::{Builder, View};
-use crate::database::{self, Ownership, Record, Strangers, UNREADABLE};
-use seaworthy_types::{About, Note, Origin, Reads};
+use crate::database::{self, DatabaseFact, Ownership, Record, Strangers, UNREADABLE};
+use seaworthy_image::Content;
+use seaworthy_types::{About, Grade, Note, Origin, Reads, distribution};
 
 /// The unit.
 pub const CATALOGUER: &dyn Cataloguer = &Rpm;
@@ -24,12 +28,12 @@ struct Rpm;
 
 const ABOUT: About = About {
     name: "rpm",
-    version: 1,
+    version: 3,
     ecosystem: "rpm",
     reads: Reads::Installed,
     coverage: "Reads rpm databases (SQLite, NDB, Berkeley DB) in var/lib/rpm, usr/lib/sysimage/rpm and \
-               usr/share/rpm, and var/lib/rpmmanifest/container-manifest-*; a write-ahead log with changes \
-               is noted as a gap.",
+               usr/share/rpm, and var/lib/rpmmanifest/container-manifest-*; SQLite databases with the \
+               write-ahead log of their layer (one in another layer is noted as a gap).",
 };
 
 const MANIFEST_1: &str = "var/lib/rpmmanifest/container-manifest-1";
@@ -48,15 +52,23 @@ const DATABASES: [&str; 11] = [
     MANIFEST_1,
     MANIFEST_2,
 ];
+/// Databases and their write-ahead logs.
+const LOGS: [(&str, &str); 3] = [
+    ("var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite-wal"),
+    ("usr/lib/sysimage/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/rpmdb.sqlite-wal"),
+    ("usr/share/rpm/rpmdb.sqlite", "usr/share/rpm/rpmdb.sqlite-wal"),
+];
 const PATTERNS: [Pattern; 14] = {
-    let mut patterns = [Pattern::Path("var/lib/rpm/rpmdb.sqlite-wal"); 14];
+    let mut patterns = [Pattern::Path(""); 14];
     let mut at = 0;
     while at < DATABASES.len() {
         patterns[at] = Pattern::Path(DATABASES[at]);
         at += 1;
     }
-    patterns[12] = Pattern::Path("usr/lib/sysimage/rpm/rpmdb.sqlite-wal");
-    patterns[13] = Pattern::Path("usr/share/rpm/rpmdb.sqlite-wal");
+    while at < patterns.len() {
+        patterns[at] = Pattern::Path(LOGS[at - DATABASES.len()].1);
+        at += 1;
+    }
     patterns
 };
 
@@ -75,12 +87,25 @@ impl Cataloguer for Rpm {
         } else if file.path == MANIFEST_1 || file.path == MANIFEST_2 {
             read_manifest(file, facts);
         } else {
-            read_database(file, facts);
+            read_database(file, None, facts);
+        }
+    }
+
+    fn companions(&self) -> &'static [(&'static str, &'static str)] {
+        &LOGS
+    }
+
+    fn read_together(&self, file: &File<'_>, companion: Content<'_>, facts: &mut Facts<'_>) {
+        // A log that cannot be read was noted when it was read alone.
+        if let Ok(Some(log)) = Log::read(companion) {
+            // SQLite removes a log beside an empty file.
+            let log = Some(log).filter(|_| !file.content.is_empty());
+            read_database(file, log, facts);
         }
     }
 
     fn assemble(&self, view: &View<'_>, builder: &mut Builder) {
-        let os = view.os().map_or("", |os| os.id.as_str());
+        let distribution = view.os().and_then(distribution::of);
         let mut strangers = Strangers::default();
         let mut ownership = Ownership::default();
         let both = view.exists(MANIFEST_1) && view.exists(MANIFEST_2);
@@ -89,15 +114,19 @@ impl Cataloguer for Rpm {
                           source of another name may be judged wrongly";
             builder.note(Note::gap("package-source-unknown", ABOUT.name, MANIFEST_1, detail));
         }
-        for (record, location, layer) in database::records(view) {
+        let facts = together::facts(view, builder);
+        let mut remarks = Vec::new();
+        let records = database::records_of(&facts, &ABOUT, &mut remarks);
+        remarks.into_iter().for_each(|remark| builder.note(remark));
+        for (record, location, layer) in records {
             // The first list says less of the same packages.
             if both && location.path == MANIFEST_1 {
                 continue;
             }
             let mut package = database::package(&ABOUT, &record, location, layer);
-            let why = package.facts.get("vendor").and_then(|vendor| vendor::stranger(vendor, os));
-            if let Some(why) = why {
-                strangers.add(&mut package, &why);
+            let vendor = package.facts.get("vendor").cloned().unwrap_or_default();
+            if distribution.is_some_and(|record| record.is_strange_vendor(&vendor)) {
+                strangers.add(&mut package, &format!("vendor {vendor}"));
             }
             if package.origin == Origin::Distribution {
                 let owner = builder.owner(&record.name);
@@ -114,15 +143,9 @@ fn read_log(file: &File<'_>, facts: &mut Facts<'_>) {
     if file.content.is_empty() {
         return;
     }
-    match sqlite::committed_frames(&mut Bytes::new(file.content)) {
-        Ok(0) => {}
-        Ok(count) => facts.gap(
-            UNREADABLE,
-            format!(
-                "the write-ahead log holds {count} pages that may not be in the database yet; they were not \
-                 read: close the database (`rpm --rebuilddb`) before the image is made"
-            ),
-        ),
+    match Log::read(file.content) {
+        Ok(None) => {}
+        Ok(Some(log)) => facts.push(&DatabaseFact::Log(log.count())),
         Err(why) => facts.gap(UNREADABLE, why),
     }
 }
@@ -136,11 +159,14 @@ fn read_manifest(file: &File<'_>, facts: &mut Facts<'_>) {
     database::push_records(facts, records);
 }
 
-fn read_database(file: &File<'_>, facts: &mut Facts<'_>) {
+fn read_database(file: &File<'_>, log: Option<Log<'_>>, facts: &mut Facts<'_>) {
+    let mut remark = |grade, code: &str, detail| {
+        facts.push(&DatabaseFact::Remark(grade, code.to_owned(), detail));
+    };
     let mut records: Vec<Record> = Vec::new();
     let mut remarks = Vec::new();
-    // In a sound database records do not overlap: together they are no larger than the file.
-    let mut left = file.content.len();
+    // In a sound database records do not overlap: together they are no larger than the file and its log.
+    let mut left = file.content.len().saturating_add(log.as_ref().map_or(0, Log::len));
     let packages_max = file.limits.packages_max;
     let mut each = |blob: &[u8]| {
         left = left.checked_sub(blob.len() as u64).ok_or("records overlap")?;
@@ -150,30 +176,36 @@ fn read_database(file: &File<'_>, facts: &mut Facts<'_>) {
         records.extend(header::record(blob, &mut remarks)?);
         Ok(())
     };
-    let result = read_any(file, &mut each);
+    let result = read_any(file, log, &mut each);
     match result {
         Ok(Losses { count: 0, .. }) => {}
         Ok(Losses { count, first }) => {
-            facts.gap(UNREADABLE, format!("{count} records could not be read; the first: {first}"));
+            let detail = format!("{count} records could not be read; the first: {first}");
+            remark(Grade::Gap, UNREADABLE, detail);
         }
-        Err(why) => facts.gap(UNREADABLE, format!("the database could not be read: {why}")),
+        Err(why) => remark(Grade::Gap, UNREADABLE, format!("the database could not be read: {why}")),
     }
     if let Some(first) = remarks.first() {
         let count = remarks.len();
-        facts.info("package-files-damaged", format!("{count} packages; the first: {first}"));
+        let detail = format!("{count} packages; the first: {first}");
+        remark(Grade::Info, "package-files-damaged", detail);
     }
     database::push_records(facts, records);
 }
 
-fn read_any(file: &File<'_>, each: &mut dyn FnMut(&[u8]) -> bytes::Result<()>) -> bytes::Result<Losses> {
+fn read_any(
+    file: &File<'_>,
+    log: Option<Log<'_>>,
+    each: &mut dyn FnMut(&[u8]) -> bytes::Result<()>,
+) -> bytes::Result<Losses> {
     if file.content.is_empty() {
         return Ok(Losses::default());
     }
     let mut bytes = Bytes::new(file.content);
     let head = file.content.range(0, 32).map_err(|error| error.to_string())?;
     let header_bytes_max = usize::try_from(file.limits.record_bytes_max).unwrap_or(usize::MAX);
-    if head.starts_with(sqlite::MAGIC) {
-        sqlite::headers(&mut bytes, header_bytes_max, each)
+    if log.is_some() || head.starts_with(sqlite::MAGIC) {
+        sqlite::headers(&mut bytes, log, header_bytes_max, each)
     } else if head.starts_with(ndb::MAGIC) {
         ndb::headers(&mut bytes, header_bytes_max, each)
     } else if bdb::order(&head).is_some() {

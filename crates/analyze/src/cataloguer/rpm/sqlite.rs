@@ -1,10 +1,11 @@
 //! The package table of `rpmdb.sqlite`.
 //!
 //! Format: "SQLite Database File Format" (sqlite.org/fileformat2.html): table b-trees, records,
-//! overflow pages. Read only; no indexes, no SQL, no journal: a write-ahead log with changes that
-//! are not in the file is noted by the unit.
+//! overflow pages. Pages that a write-ahead log holds count instead of the file's. Read only; no indexes,
+//! no SQL, no rollback journal.
 
 use super::bytes::{Bytes, Losses, Order, Result, u16_at, u32_at};
+use super::log::Log;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -18,6 +19,7 @@ const TABLE: &[u8] = b"Packages";
 
 struct Database<'b, 'a> {
     bytes: &'b mut Bytes<'a>,
+    log: Option<Log<'a>>,
     page_bytes: usize,
     usable: usize,
     pages: u64,
@@ -26,13 +28,20 @@ struct Database<'b, 'a> {
     payload_bytes_max: usize,
 }
 
-/// Calls `each` with every header blob.
-pub fn headers(
-    bytes: &mut Bytes<'_>,
+/// Calls `each` with every header blob of the database as its log, if any, changes it.
+pub fn headers<'a>(
+    bytes: &mut Bytes<'a>,
+    mut log: Option<Log<'a>>,
     header_bytes_max: usize,
     each: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<Losses> {
-    let head = bytes.read(0, FILE_HEADER_BYTES)?;
+    let head = match log.as_mut().map(|log| log.page(1)).transpose()?.flatten() {
+        Some(page) => page,
+        None => bytes.read(0, FILE_HEADER_BYTES)?,
+    };
+    if !head.starts_with(MAGIC) {
+        return Err("the first page is not that of such a database".into());
+    }
     let page_bytes = match u16_at(&head, 16, Order::Big) {
         Some(1) => 65_536,
         Some(size) if size >= 512 && size.is_power_of_two() => usize::from(size),
@@ -43,10 +52,16 @@ pub fn headers(
     if usable < 480 {
         return Err("impossible size of the reserved space of pages".into());
     }
-    let pages = bytes.len() / page_bytes as u64;
+    let pages = match &log {
+        Some(log) if log.page_bytes != page_bytes => {
+            return Err(format!("the pages of its write-ahead log have another size, {}", log.page_bytes));
+        }
+        Some(log) => u64::from(log.pages),
+        None => bytes.len() / page_bytes as u64,
+    };
     let seen = HashSet::new();
     let payload_bytes_max = header_bytes_max.saturating_add(64);
-    let mut database = Database { bytes, page_bytes, usable, pages, seen, payload_bytes_max };
+    let mut database = Database { bytes, log, page_bytes, usable, pages, seen, payload_bytes_max };
     let mut losses = Losses::default();
     let mut root = None;
     database.rows(1, &mut losses, &mut |row| {
@@ -71,10 +86,23 @@ impl<'a> Database<'_, 'a> {
         if number == 0 || u64::from(number) > self.pages {
             return Err(format!("page {number} is outside the file"));
         }
+        let start = (u64::from(number) - 1) * self.page_bytes as u64;
+        let in_log = self.log.as_ref().is_some_and(|log| log.has(number));
+        if !in_log && start + self.page_bytes as u64 > self.bytes.len() {
+            return Err(format!("page {number} is neither in the file nor in its log"));
+        }
         if !self.seen.insert(number) {
             return Err(format!("page {number} is used twice"));
         }
-        self.bytes.read((u64::from(number) - 1) * self.page_bytes as u64, self.page_bytes)
+        if let Some(page) = self.log.as_mut().map(|log| log.page(number)).transpose()?.flatten() {
+            return Ok(page);
+        }
+        self.bytes.read(start, self.page_bytes)
+    }
+
+    /// Bytes of the file and its log.
+    fn stored(&self) -> u64 {
+        self.bytes.len().saturating_add(self.log.as_ref().map_or(0, Log::len))
     }
 
     /// Walks a table b-tree from its root, in order.
@@ -141,7 +169,7 @@ impl<'a> Database<'_, 'a> {
         if size <= largest {
             return rest.get(..size).map(Cow::Borrowed).ok_or_else(damaged);
         }
-        if size > self.payload_bytes_max || size as u64 > self.bytes.len() {
+        if size > self.payload_bytes_max || size as u64 > self.stored() {
             return Err(format!("a record of {size} bytes exceeds the limit"));
         }
         let smallest = (self.usable - 12) * 32 / 255 - 23;
@@ -196,35 +224,4 @@ fn columns(record: &[u8]) -> Option<Vec<&[u8]>> {
         columns.push(column);
     }
     Some(columns)
-}
-
-/// Frames of a write-ahead log that were committed: their salts match the log's header.
-///
-/// Format: the same document, section 4, "The Write-Ahead Log". Checksums are not computed, so the
-/// answer may be too high but never too low.
-pub fn committed_frames(bytes: &mut Bytes<'_>) -> Result<u64> {
-    const LOG_HEADER_BYTES: usize = 32;
-    const FRAME_HEADER_BYTES: u64 = 24;
-    let head = bytes.read(0, LOG_HEADER_BYTES)?;
-    let number = |at| u32_at(&head, at, Order::Big).unwrap_or_default();
-    if number(0) & !1 != 0x377f_0682 {
-        return Err("this is no write-ahead log".into());
-    }
-    let frame_bytes = FRAME_HEADER_BYTES + u64::from(number(8));
-    if frame_bytes < FRAME_HEADER_BYTES + 512 {
-        return Err("impossible page size".into());
-    }
-    let (mut committed, mut count, mut at) = (0, 0, LOG_HEADER_BYTES as u64);
-    while at + frame_bytes <= bytes.len() {
-        let frame = bytes.read(at, 24)?;
-        if frame.get(8..16) != head.get(16..24) {
-            break;
-        }
-        count += 1;
-        if u32_at(&frame, 4, Order::Big) != Some(0) {
-            committed = count;
-        }
-        at += frame_bytes;
-    }
-    Ok(committed)
 }
