@@ -221,9 +221,14 @@ fn alternate(scheme: Option<&Scheme>, raw: Vec<RawEvent>, troubles: &mut Vec<Tro
                 events.pop();
                 events.push(Event::Fixed(version));
             }
+            // A fix where the range ends anyway can be offered.
+            (RawKind::Fixed, Some(Event::Fixed(end))) if is_bound(&events) && same(scheme, end, &version) => {
+                events.truncate(events.len() - 2);
+                events.push(Event::Fixed(version));
+            }
             (RawKind::LastAffected, Some(Event::Fixed(_) | Event::LastAffected(_))) => {
                 troubles.push(Trouble::Contradiction);
-                events.pop();
+                events.truncate(events.len() - if is_bound(&events) { 2 } else { 1 });
                 events.push(Event::LastAffected(version));
             }
             // A start within a range, a second fix, an end before any start: without effect in the
@@ -234,6 +239,11 @@ fn alternate(scheme: Option<&Scheme>, raw: Vec<RawEvent>, troubles: &mut Vec<Tro
         }
     }
     events
+}
+
+/// Whether the events end with an end that is no fix.
+fn is_bound(events: &[Event]) -> bool {
+    matches!(events, [.., Event::Fixed(one), Event::Fixed(other)] if one == other)
 }
 
 fn same(scheme: Option<&Scheme>, left: &str, right: &str) -> bool {
@@ -309,6 +319,9 @@ mod tests {
             ("l2 i5", "i5", vec![Contradiction]),
             ("f5", "i0 f5", vec![NoStart]),
             ("i0 m5", "i0 f5 f5", vec![Limit]),
+            ("i0 m5 l9", "i0 l9", vec![Contradiction, Limit]),
+            ("i0 m5 f5", "i0 f5", vec![Limit]),
+            ("i0 f5 m5", "i0 f5", vec![Contradiction, Limit]),
             ("i0 m*", "i0", vec![]),
             ("i1 fx", "i1 fx", vec![Unreadable]),
         ] {
