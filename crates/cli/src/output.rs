@@ -10,6 +10,9 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+/// Bytes that go to standard output at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// A file to write.
 #[derive(Clone)]
 pub struct ToFile {
@@ -128,9 +131,15 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Prints the report.
 pub fn print(report: &Report, format: &'static dyn Format, options: &Options) -> Result<()> {
+    const WHAT: &str = "writing to standard output";
+    let mut out = io::stdout().lock();
+    if !format.may_fail() {
+        let mut out = io::BufWriter::with_capacity(PIECE_BYTES, &mut out);
+        format.write(report, options, &mut out)?;
+        return out.flush().context(WHAT);
+    }
     // Whole or not at all: an error gives no report.
     let mut bytes = Vec::new();
     format.write(report, options, &mut bytes)?;
-    let mut out = io::stdout().lock();
-    out.write_all(&bytes).and_then(|()| out.flush()).context("writing to standard output")
+    out.write_all(&bytes).and_then(|()| out.flush()).context(WHAT)
 }

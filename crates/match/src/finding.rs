@@ -20,7 +20,8 @@ use std::sync::Arc;
 /// Gathers hits and turns them into findings.
 pub(crate) struct Collector<'d> {
     data: &'d dyn Lookup,
-    drafts: BTreeMap<Key, Draft>,
+    /// Boxed: the map moves its values when it grows.
+    drafts: BTreeMap<Key, Box<Draft>>,
 }
 
 /// Vulnerability, identity of the subject, version, owner.
@@ -150,7 +151,7 @@ impl<'d> Collector<'d> {
                     aliases: Vec::new(),
                     hits: Vec::new(),
                 };
-                place.insert(draft)
+                place.insert(Box::new(draft))
             }
         };
         draft.aliases.extend(aliases);
@@ -166,8 +167,8 @@ impl<'d> Collector<'d> {
         let mut drafts = self.drafts.into_iter();
         let half = if drafts.len() < DRAFTS_MIN { drafts.len() } else { drafts.len() / 2 };
         // Drafts are sorted: few vulnerabilities stand in both halves.
-        let first: Vec<(Key, Draft)> = drafts.by_ref().take(half).collect();
-        let second: Vec<(Key, Draft)> = drafts.collect();
+        let first: Vec<(Key, Box<Draft>)> = drafts.by_ref().take(half).collect();
+        let second: Vec<(Key, Box<Draft>)> = drafts.collect();
         let (mut finished, second) = std::thread::scope(|scope| {
             let other = (!second.is_empty()).then(|| scope.spawn(move || finish_some(data, second)));
             let finished = finish_some(data, first);
@@ -196,7 +197,7 @@ struct Finished {
     errors: Vec<LookupError>,
 }
 
-fn finish_some(data: &dyn Lookup, drafts: Vec<(Key, Draft)>) -> Finished {
+fn finish_some(data: &dyn Lookup, drafts: Vec<(Key, Box<Draft>)>) -> Finished {
     let mut known: BTreeMap<String, Enrichment> = BTreeMap::new();
     let mut finished = Finished::default();
     for ((vulnerability, ..), draft) in drafts {
@@ -210,7 +211,7 @@ fn finish_some(data: &dyn Lookup, drafts: Vec<(Key, Draft)>) -> Finished {
                 Enrichment::default()
             })
         });
-        let finding = finding(vulnerability, draft, enrichment);
+        let finding = finding(vulnerability, *draft, enrichment);
         match finding.suppression {
             Some(_) => finished.suppressed.push(finding),
             None => finished.findings.push(finding),

@@ -84,8 +84,8 @@ pub fn match_inventory(inventory: &Inventory, data: &dyn Lookup, options: &Optio
             .then_with(|| a.id.cmp(&b.id))
             .then_with(|| a.subject.version.cmp(&b.subject.version))
     };
-    findings.sort_by(order);
-    suppressed.sort_by(order);
+    findings.sort_unstable_by(order);
+    suppressed.sort_unstable_by(order);
     let (shards, notes) = coverage.finish();
     Outcome { value: Matches { findings, suppressed, shards }, notes }
 }

@@ -22,7 +22,7 @@ pub const BLOCK_ENTRY: usize = 20;
 pub const PLACE_ENTRY: usize = 12;
 
 /// Blocks that each thread keeps decompressed: packages of one system share many bulletins.
-const CACHE_SLOTS: usize = 1_024;
+const CACHE_SLOTS: usize = 128;
 /// Larger blocks are not kept.
 const CACHED_BYTES_MAX: usize = 8 << 10;
 
@@ -48,7 +48,7 @@ pub struct Shard {
 struct Block {
     shard: u64,
     number: u32,
-    bytes: Rc<[u8]>,
+    bytes: Rc<Vec<u8>>,
 }
 
 impl Shard {
@@ -205,7 +205,7 @@ impl Shard {
         }
         let mut bytes = Vec::new();
         self.decompress(number, &mut bytes)?;
-        let block = Block { shard: self.number, number, bytes: bytes.into() };
+        let block = Block { shard: self.number, number, bytes: Rc::new(bytes) };
         if block.bytes.len() <= CACHED_BYTES_MAX {
             CACHE.with_borrow_mut(|slots| {
                 slots.resize(CACHE_SLOTS, None);

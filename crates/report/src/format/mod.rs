@@ -46,6 +46,10 @@ pub trait Format: Sync {
     fn check(&self, _options: &Options) -> Result<(), FormatError> {
         Ok(())
     }
+    /// Whether writing may fail for another reason than its output, after a part is written.
+    fn may_fail(&self) -> bool {
+        false
+    }
     /// Writes the report: the same report and options give the same bytes.
     fn write(&self, report: &Report, options: &Options, out: &mut dyn io::Write) -> Result<(), FormatError>;
 }

@@ -38,6 +38,9 @@ impl Format for Template {
     fn extension(&self) -> &'static str {
         "txt"
     }
+    fn may_fail(&self) -> bool {
+        true
+    }
     fn media_type(&self) -> &'static str {
         "text/plain; charset=utf-8"
     }
