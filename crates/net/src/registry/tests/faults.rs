@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 pub const MANIFEST: &str = r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}"#;
 
 /// Fetches from a server; the whole must be quick.
-fn fetch(answer: impl Fn(&Seen, &mut Wire) -> io::Result<()> + Send + Sync + 'static) -> (Result<String, Error>, Vec<Duration>, usize) {
+fn fetch(
+    answer: impl Fn(&Seen, &mut Wire) -> io::Result<()> + Send + Sync + 'static,
+) -> (Result<String, Error>, Vec<Duration>, usize) {
     let server = Server::new(answer);
     let start = Instant::now();
     let (client, world) = client(Fake::new());
@@ -87,7 +89,8 @@ fn a_broken_connection_is_tried_again() {
 
 #[test]
 fn nobody_there_and_no_such_name() {
-    let authority = std::net::TcpListener::bind("127.0.0.1:0").expect("listen").local_addr().expect("address");
+    let authority =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("listen").local_addr().expect("address");
     let (client, _) = client(Fake::new());
     let said = client.manifest(&image(&authority.to_string())).expect_err("nobody").to_string();
     assert!(said.contains("broke the connection") && said.contains("refused"), "{said}");
@@ -101,7 +104,12 @@ fn statuses_have_their_words() {
         (401, "", "wants a login (401); no login was found", 1),
         (403, "", "no right to pull", 1),
         (404, "", "check the spelling", 1),
-        (418, r#"{"errors":[{"code":"TEAPOT","message":"short\nand stout"}]}"#, "HTTP 418: TEAPOT short and stout", 1),
+        (
+            418,
+            r#"{"errors":[{"code":"TEAPOT","message":"short\nand stout"}]}"#,
+            "HTTP 418: TEAPOT short and stout",
+            1,
+        ),
         (400, "not json", "HTTP 400\n", 1),
         (500, "", "has trouble (HTTP 500), 5 tries", 5),
         (502, "", "has trouble (HTTP 502), 5 tries", 5),
@@ -191,8 +199,9 @@ fn what_is_no_manifest_is_refused() {
             "it calls itself",
         ),
     ] {
-        let (result, _, asked) =
-            fetch(move |_, wire| wire.answer(200, &[&format!("content-type: {media_type}")], body.as_bytes()));
+        let (result, _, asked) = fetch(move |_, wire| {
+            wire.answer(200, &[&format!("content-type: {media_type}")], body.as_bytes())
+        });
         let said = text(result);
         assert!(said.contains(part) && said.contains("Try:"), "{media_type}: {said}");
         assert_eq!(asked, 1);
@@ -235,7 +244,10 @@ fn redirects_are_followed_only_so_far() {
     for (to, part) in [
         ("/v2/team/app/manifests/1", "leads in a circle"),
         ("NEXT", "the sixth redirect"),
-        ("http://169.254.169.254/latest/meta-data?secret=hidden", "http://169.254.169.254/latest/meta-data, which is not followed: it leads to an address on or beside this machine"),
+        (
+            "http://169.254.169.254/latest/meta-data?secret=hidden",
+            "http://169.254.169.254/latest/meta-data, which is not followed: it leads to an address on or beside this machine",
+        ),
         ("http://[fe80::1]/x", "on or beside this machine"),
         ("http://[::ffff:169.254.169.254]/x", "on or beside this machine"),
         ("http://0.0.0.0/x", "on or beside this machine"),
@@ -281,7 +293,10 @@ fn mirrors_come_first_and_are_named_when_all_fail() {
     let client = with(vec![broken.authority.clone()]);
     let other = ImageRef::parse(&format!("{}/none:1", registry.authority)).expect("valid");
     let said = client.manifest(&other).expect_err("nowhere").to_string();
-    assert!(said.contains("(404)") && said.contains("these mirrors were tried") && said.contains("HTTP 500"), "{said}");
+    assert!(
+        said.contains("(404)") && said.contains("these mirrors were tried") && said.contains("HTTP 500"),
+        "{said}"
+    );
     let client = with(vec!["http://user@mirror".into()]);
     assert!(client.manifest(&other).expect_err("no mirror").to_string().contains("is no mirror"));
 }

@@ -5,7 +5,6 @@ use super::faults::MANIFEST;
 use super::server::{Seen, Server, Wire};
 use super::world::{Fake, client, client_with, image, options};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Registry and login server in one; gives `token-N` and takes only those that `is_good` likes.
@@ -20,7 +19,12 @@ fn token_server(is_good: impl Fn(&str) -> bool + Send + Sync + 'static, expires:
         }
         match seen.header("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
             Some(token) if is_good(token) => wire.manifest(MANIFEST.as_bytes()),
-            _ => challenge(wire, &format!(r#"Bearer realm="http://{host}/token",service="lab",scope="repository:team/app:pull""#)),
+            _ => challenge(
+                wire,
+                &format!(
+                    r#"Bearer realm="http://{host}/token",service="lab",scope="repository:team/app:pull""#
+                ),
+            ),
         }
     })
 }
@@ -43,7 +47,10 @@ fn a_token_is_got_once_and_kept() {
     let seen = server.seen();
     let asked = of(&seen, "/token");
     assert_eq!(asked.len(), 1);
-    assert_eq!(asked.first().map(|seen| seen.target.as_str()), Some("/token?service=lab&scope=repository%3Ateam%2Fapp%3Apull"));
+    assert_eq!(
+        asked.first().map(|seen| seen.target.as_str()),
+        Some("/token?service=lab&scope=repository%3Ateam%2Fapp%3Apull")
+    );
     assert!(asked.iter().all(|seen| seen.header("authorization").is_none()));
     assert_eq!(of(&seen, "/manifests/").len(), 4);
 }
@@ -52,7 +59,10 @@ fn a_token_is_got_once_and_kept() {
 fn an_expired_token_is_renewed_and_a_bad_one_refused() {
     // The server takes a token once only.
     let uses = AtomicUsize::new(0);
-    let server = token_server(move |token| token == format!("token-{}", uses.fetch_add(1, Ordering::Relaxed) / 2 + 1), 300);
+    let server = token_server(
+        move |token| token == format!("token-{}", uses.fetch_add(1, Ordering::Relaxed) / 2 + 1),
+        300,
+    );
     let (first, _) = client(Fake::new());
     for _ in 0..4 {
         first.manifest(&image(&server.authority)).expect("renewed");
@@ -103,14 +113,19 @@ fn passwords_go_to_the_registry_or_its_login_server_only() {
         let (client, _) = client_with(options, Fake::new());
         client.manifest(&image(&server.authority)).expect("logged in");
         let seen = server.seen();
-        let with: Vec<_> = seen.iter().filter(|seen| seen.header("authorization").is_some_and(|v| v.starts_with("Basic"))).collect();
+        let with: Vec<_> = seen
+            .iter()
+            .filter(|seen| seen.header("authorization").is_some_and(|v| v.starts_with("Basic")))
+            .collect();
         assert_eq!(with.len(), 1);
         assert!(with.iter().all(|seen| seen.target.contains(sent)), "{with:?}");
     }
     // The environment's login is for the registry that was named, not for a mirror of it.
     let mut options = options();
     options.mirrors.insert("registry.example".into(), vec![basic.authority.clone()]);
-    let world = Fake::new().variable("SEAWORTHY_REGISTRY_USER", "lab").variable("SEAWORTHY_REGISTRY_PASSWORD", "geheim");
+    let world = Fake::new()
+        .variable("SEAWORTHY_REGISTRY_USER", "lab")
+        .variable("SEAWORTHY_REGISTRY_PASSWORD", "geheim");
     let before = basic.seen().len();
     let (client, _) = client_with(options, world);
     let place = client.places("registry.example").expect("places");
@@ -190,7 +205,11 @@ fn answers_of_login_servers() {
             let host = seen.header("host").unwrap_or_default().to_owned();
             if seen.target.starts_with("/token") {
                 let media_type = format!("content-type: {media_type}");
-                return wire.answer(status, &[&media_type, "location: https://login.example/sso"], body.as_bytes());
+                return wire.answer(
+                    status,
+                    &[&media_type, "location: https://login.example/sso"],
+                    body.as_bytes(),
+                );
             }
             challenge(wire, &format!("Bearer realm=\"http://{host}/token\""))
         });
@@ -208,7 +227,8 @@ fn answers_of_login_servers() {
 
 #[test]
 fn nothing_prints_a_secret() {
-    let logins = [password(), Credential::Identity(Secret::new("geheim")), Credential::Token(Secret::new("geheim"))];
+    let logins =
+        [password(), Credential::Identity(Secret::new("geheim")), Credential::Token(Secret::new("geheim"))];
     let mut options = options();
     for (number, login) in logins.into_iter().enumerate() {
         options.logins.insert(number.to_string(), login);
