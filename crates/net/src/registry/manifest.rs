@@ -129,6 +129,10 @@ pub(super) fn read(bytes: &[u8], said: &str) -> Result<(String, Names), Fault> {
     if media::DOCKER_SCHEMA_1.contains(&said) {
         return Err(Fault::MediaType(said.into()));
     }
+    // serde would read an array as the fields in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Fault::Malformed("not the JSON of a manifest (no object)".into()));
+    }
     let raw: Raw = serde_json::from_slice(bytes)
         .map_err(|error| Fault::Malformed(format!("not the JSON of a manifest ({error})")))?;
     if raw.schema_version == 1 {
