@@ -107,6 +107,11 @@ impl BlobReader {
             let Some(place) = places.get(self.place_at) else {
                 return Err(Error::Option(format!("no place is known for {}", self.image.registry())));
             };
+            if let Some(resting) = place.resting(self.client.world.clock()) {
+                self.mirrors_failed.push(resting);
+                self.place_at += 1;
+                continue;
+            }
             match self.open_at(place) {
                 Ok(()) => return Ok(()),
                 Err(error) => self.next_place(place, error)?,
@@ -117,6 +122,7 @@ impl BlobReader {
     /// From a mirror that failed to the next place; from the registry itself nowhere.
     fn next_place(&mut self, place: &Place, error: Error) -> Result<(), Error> {
         if place.is_mirror && error.is_of_the_place() {
+            place.note(&error, self.client.world.clock());
             self.mirrors_failed.push(error.headline());
             self.place_at += 1;
             (self.breaks, self.since_break) = (0, 0);
@@ -140,7 +146,7 @@ impl BlobReader {
             from: self.done,
         };
         let client = Arc::clone(&self.client);
-        let answer = client.persist(&place.base.authority(), &wanted.what, || client.ask(&wanted))?;
+        let answer = client.persist(&place.base.authority(), &wanted, || client.ask(&wanted))?;
         self.skip = self.check_head(&answer)?;
         self.body = Some(answer.response.into_body().into_reader());
         Ok(())

@@ -56,9 +56,14 @@ impl Client {
     ) -> Result<Got<T>, Error> {
         let mut mirrors_failed = Vec::new();
         for place in self.places(image.registry())?.iter() {
+            if let Some(resting) = place.resting(self.world.clock()) {
+                mirrors_failed.push(resting);
+                continue;
+            }
             match get(place) {
                 Ok(value) => return Ok(Got { value, host: place.base.authority(), mirrors_failed }),
                 Err(error) if place.is_mirror && error.is_of_the_place() => {
+                    place.note(&error, self.world.clock());
                     mirrors_failed.push(error.headline());
                 }
                 Err(error) if mirrors_failed.is_empty() => return Err(error),
@@ -70,7 +75,8 @@ impl Client {
         Err(Error::Option(format!("no place is known for {}", image.registry())))
     }
 
-    /// The digest that a tag stands for now, without the manifest itself (which some registries count).
+    /// The digest that a tag stands for now by the registry's word, without the manifest itself (which some
+    /// registries count). Whoever fetches by it gets verified bytes.
     pub fn digest(&self, image: &ImageRef) -> Result<Digest, Error> {
         if let Some(digest) = image.digest() {
             return Ok(digest);
@@ -78,7 +84,7 @@ impl Client {
         let accept = media::accept();
         let asked = self.everywhere(image, |place| {
             let wanted = self.manifest_wanted(place, image, Method::HEAD, &accept);
-            let answer = self.persist(&place.base.authority(), &wanted.what, || self.ask(&wanted));
+            let answer = self.persist(&place.base.authority(), &wanted, || self.ask(&wanted));
             Ok(answer?.header("docker-content-digest").and_then(|text| Digest::parse(&text).ok()))
         });
         match asked {
@@ -128,7 +134,7 @@ impl Client {
         let accept = media::accept();
         let wanted = self.manifest_wanted(place, image, Method::GET, &accept);
         let host = place.base.authority();
-        let (bytes, said, named) = self.persist(&host, &wanted.what, || {
+        let (bytes, said, named) = self.persist(&host, &wanted, || {
             let answer = self.ask(&wanted)?;
             let (said, named) = (answer.media_type(), answer.header("docker-content-digest"));
             Ok::<_, Attempt>((self.body(&wanted, answer, self.options.manifest_bytes_max)?, said, named))

@@ -21,7 +21,7 @@ pub enum Error {
     },
     /// 401: not logged in, or the login was refused.
     #[error(
-        "{what}: {host} wants a login (401){}\nTry: `docker login {registry}` or `podman login {registry}`, or set SEAWORTHY_REGISTRY_USER and SEAWORTHY_REGISTRY_PASSWORD.",
+        "{what}: {host} wants a login (401){}\nTry: `docker login {registry}` or `podman login {registry}`, or set SEAWORTHY_REGISTRY_USER and SEAWORTHY_REGISTRY_PASSWORD; check the spelling too: some registries answer so when there is no such repository.",
         looked(tried)
     )]
     Login {
@@ -253,6 +253,10 @@ impl Error {
     /// The first line.
     pub fn headline(&self) -> String {
         self.to_string().lines().next().unwrap_or_default().to_owned()
+    }
+    /// Whether the place itself is out of order, and not only what was asked for.
+    pub(super) fn is_an_outage(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Trouble { .. } | Self::TooMany { .. })
     }
     /// Whether another place may have what this one did not give. A local fault stays everywhere.
     pub(super) fn is_of_the_place(&self) -> bool {

@@ -171,6 +171,27 @@ mod tests {
     }
 
     #[test]
+    fn names_are_checked_where_they_are_resolved() {
+        let resolve = |permit: &Arc<Permit>| {
+            let uri = "https://localhost:1/x".parse().expect("valid");
+            let resolver = AwayResolver(Arc::clone(permit));
+            resolver.resolve(&uri, &ureq::config::Config::default(), NextTimeout::default())
+        };
+        let permit = Arc::<Permit>::default();
+        match resolve(&permit) {
+            Err(error) => {
+                assert!(matches!(super::super::Cause::from(error), super::super::Cause::Forbidden(_)))
+            }
+            Ok(addresses) => panic!("{addresses:?}"),
+        }
+        let uri = "https://localhost:1/x".parse().expect("valid");
+        let home = HomeResolver(Arc::clone(&permit));
+        let there = home.resolve(&uri, &ureq::config::Config::default(), NextTimeout::default());
+        assert!(there.is_ok_and(|addresses| !addresses.is_empty()));
+        assert!(resolve(&permit).is_ok());
+    }
+
+    #[test]
     fn a_place_opens_only_its_own_class() {
         let permit = Permit::default();
         for host in ["127.0.0.1", "[::1]", "localhost", "a.localhost", "169.254.169.254", "0.0.0.0"] {

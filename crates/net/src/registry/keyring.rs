@@ -158,7 +158,7 @@ impl Client {
         if !service.is_empty() {
             query.insert(0, ("service", service));
         }
-        let answer = self.persist(&realm.authority(), &wanted.what, || match credential {
+        let answer = self.persist(&realm.authority(), wanted, || match credential {
             Some(Credential::Identity(token)) => {
                 let form = form(&query, token);
                 self.post(wanted, &realm, &form)

@@ -191,7 +191,7 @@ impl Client {
         let (what, repository) = (what.to_owned(), image.repository());
         let wanted = Wanted { what, place, repository, method: Method::GET, url, accept, from: 0 };
         let host = place.base.authority();
-        let page = self.persist(&host, &wanted.what, || {
+        let page = self.persist(&host, &wanted, || {
             let answer = self.ask(&wanted)?;
             let next = answer.header("link").as_deref().and_then(next_of).map(|to| wanted.url.join(&to));
             let filters = answer.header("oci-filters-applied").unwrap_or_default();
@@ -217,7 +217,7 @@ fn fits(entry: &Descriptor, artifact_type: Option<&str>) -> bool {
 }
 
 /// The target of `rel="next"`.
-fn next_of(link: &str) -> Option<String> {
+pub(super) fn next_of(link: &str) -> Option<String> {
     link.split(',').find_map(|one| {
         let (target, parameters) = one.trim().strip_prefix('<')?.split_once('>')?;
         let is_next = parameters.split(';').map(str::trim).any(|parameter| {

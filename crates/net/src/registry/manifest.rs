@@ -64,11 +64,11 @@ pub enum Names {
     /// One image: configuration and layers, lowest first.
     Image {
         /// Configuration.
-        config: Descriptor,
+        config: Box<Descriptor>,
         /// Layers.
         layers: Vec<Descriptor>,
         /// The manifest it is about, if it is an artifact about another one.
-        subject: Option<Descriptor>,
+        subject: Option<Box<Descriptor>>,
     },
 }
 
@@ -117,11 +117,11 @@ struct Raw {
     #[serde(default)]
     manifests: Option<Vec<Descriptor>>,
     #[serde(default)]
-    config: Option<Descriptor>,
+    config: Option<Box<Descriptor>>,
     #[serde(default)]
     layers: Option<Vec<Descriptor>>,
     #[serde(default)]
-    subject: Option<Descriptor>,
+    subject: Option<Box<Descriptor>>,
 }
 
 /// Media type and contents of a manifest; `Err` is the detail, with the media type when that is the fault.

@@ -9,11 +9,15 @@ use super::world::World;
 use seaworthy_types::ImageRef;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 
 /// Docker's registry answers under another name than people write.
 const HUB_HOST: &str = "registry-1.docker.io";
+
+/// How long a mirror that failed is left alone.
+const REST: Duration = Duration::from_secs(60);
 
 /// One registry or mirror.
 pub(super) struct Place {
@@ -25,6 +29,8 @@ pub(super) struct Place {
     /// Its address without path.
     pub(super) base: Url,
     pub(super) permit: Arc<Permit>,
+    /// Until when (clock of the world) a mirror that failed is not asked.
+    rests_until: Mutex<Duration>,
     trust: OnceLock<Trust>,
     agents: Mutex<BTreeMap<(bool, &'static str, bool), ureq::Agent>>,
 }
@@ -60,7 +66,21 @@ impl Place {
             .ok_or_else(|| Error::Option(format!("`{host}` is no registry host")))?;
         let permit = Arc::default();
         let (trust, agents) = (OnceLock::new(), Mutex::default());
-        Ok(Self { registry: registry.to_owned(), prefix, is_mirror, base, permit, trust, agents })
+        let (registry, rests_until) = (registry.to_owned(), Mutex::default());
+        Ok(Self { registry, prefix, is_mirror, base, permit, rests_until, trust, agents })
+    }
+
+    /// The word for a mirror that is left alone for a while, so that not every blob waits for it anew.
+    pub(super) fn resting(&self, now: Duration) -> Option<String> {
+        let until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.is_mirror && now < until).then(|| format!("{} failed a moment ago", self.base.authority()))
+    }
+
+    /// Notes how a mirror failed.
+    pub(super) fn note(&self, error: &Error, now: Duration) {
+        if self.is_mirror && error.is_an_outage() {
+            *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = now.saturating_add(REST);
+        }
     }
 
     /// The address of something in a repository.

@@ -53,18 +53,23 @@ impl Answer {
 /// How a try failed.
 pub(super) enum Attempt {
     Final(Error),
-    Again { error: Error, wait: Option<Duration>, is_timeout: bool },
+    Again { error: Box<Error>, wait: Option<Duration>, is_timeout: bool },
 }
 
 impl Client {
-    /// Tries again as long as that may help: pauses grow and are spread, `Retry-After` is honoured.
+    /// Tries again as long as that may help: pauses grow and are spread, `Retry-After` is honoured. A mirror
+    /// has less patience to expect: after it comes another place.
     pub(super) fn persist<T>(
         &self,
         host: &str,
-        what: &str,
+        wanted: &Wanted<'_>,
         mut attempt: impl FnMut() -> Result<T, Attempt>,
     ) -> Result<T, Error> {
         let patience = &self.options.patience;
+        let (tries_max, wait_max) = match wanted.place.is_mirror {
+            true => (patience.tries.min(2), Duration::from_secs(1)),
+            false => (patience.tries, patience.pause_max),
+        };
         let mut pause = FIRST_PAUSE;
         let mut tries = 0;
         loop {
@@ -72,13 +77,14 @@ impl Client {
             let (error, wait, is_timeout) = match attempt() {
                 Ok(value) => return Ok(value),
                 Err(Attempt::Final(error)) => return Err(error),
-                Err(Attempt::Again { error, wait, is_timeout }) => (error, wait, is_timeout),
+                Err(Attempt::Again { error, wait, is_timeout }) => (*error, wait, is_timeout),
             };
-            let tries_max = if is_timeout { TRIES_OF_TIMEOUTS } else { patience.tries };
-            if tries >= tries_max || wait.is_some_and(|wait| wait > patience.pause_max) {
+            let tries_max = if is_timeout { tries_max.div_ceil(2).min(TRIES_OF_TIMEOUTS) } else { tries_max };
+            if tries >= tries_max || wait.is_some_and(|wait| wait > wait_max) {
                 return Err(match error {
                     Error::Trouble { status, wait, .. } => {
-                        Error::Trouble { what: what.to_owned(), host: host.to_owned(), status, tries, wait }
+                        let (what, host) = (wanted.what.clone(), host.to_owned());
+                        Error::Trouble { what, host, status, tries, wait }
                     }
                     other => other,
                 });
@@ -165,7 +171,11 @@ impl Client {
             let is_timeout = matches!(cause, Cause::Timeout(_));
             let may_pass = cause.may_pass();
             let error = Error::Unreachable { what: wanted.what.clone(), host: url.authority(), cause };
-            if may_pass { Attempt::Again { error, wait: None, is_timeout } } else { Attempt::Final(error) }
+            if may_pass {
+                Attempt::Again { error: Box::new(error), wait: None, is_timeout }
+            } else {
+                Attempt::Final(error)
+            }
         };
         if !is_home && let Err(address) = wanted.place.permit.check_literal(&url.host) {
             return Err(fail(Cause::Forbidden(address)));
@@ -182,7 +192,7 @@ impl Client {
     pub(super) fn judge(&self, wanted: &Wanted<'_>, mut answer: Answer) -> Result<Answer, Attempt> {
         let (what, host) = (wanted.what.clone(), answer.url.authority());
         let is_page = matches!(answer.media_type().as_str(), "text/html" | "application/xhtml+xml");
-        let again = |error| Attempt::Again { error, wait: None, is_timeout: false };
+        let again = |error, wait| Attempt::Again { error: Box::new(error), wait, is_timeout: false };
         match answer.status {
             200..=299 if is_page => Err(Attempt::Final(Error::Browser { what, url: answer.url.shown() })),
             200..=299 => Ok(answer),
@@ -191,13 +201,13 @@ impl Client {
             404 => Err(Attempt::Final(Error::NotFound { what, host })),
             429 => {
                 let wait = self.wait(&answer);
-                Err(Attempt::Again { error: Error::TooMany { what, host, wait }, wait, is_timeout: false })
+                Err(again(Error::TooMany { what, host, wait }, wait))
             }
-            408 => Err(again(Error::Trouble { what, host, status: 408, tries: 1, wait: None })),
+            408 => Err(again(Error::Trouble { what, host, status: 408, tries: 1, wait: None }, None)),
             status @ (500 | 502 | 503 | 504) => {
                 let wait = self.wait(&answer);
                 let error = Error::Trouble { what, host, status, tries: 1, wait };
-                Err(Attempt::Again { error, wait, is_timeout: false })
+                Err(again(error, wait))
             }
             status => {
                 let said = said(&mut answer);
@@ -240,7 +250,8 @@ impl Client {
             }
         };
         let is_timeout = matches!(cause, Cause::Timeout(_) | Cause::Slow);
-        Err(Attempt::Again { error: Error::Unreachable { what, host, cause }, wait: None, is_timeout })
+        let error = Box::new(Error::Unreachable { what, host, cause });
+        Err(Attempt::Again { error, wait: None, is_timeout })
     }
 }
 
@@ -267,7 +278,7 @@ fn said(answer: &mut Answer) -> String {
 }
 
 /// Seconds or a date (RFC 9110, section 10.2.3; of the date forms the only one that may be sent).
-fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

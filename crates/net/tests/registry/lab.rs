@@ -171,6 +171,39 @@ impl Lab {
         Pushed { manifest: manifest.into_bytes(), config: config.into_bytes(), layer }
     }
 
+    /// A TLS server that redirects everything; counts the requests.
+    pub fn leads_to(&self, location: &'static str) -> (String, Arc<AtomicUsize>) {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        let chain: Vec<_> =
+            CertificateDer::pem_file_iter(self.path("srv.crt")).expect("file").flatten().collect();
+        let key = PrivateKeyDer::from_pem_file(self.path("srv.key")).expect("key");
+        let config =
+            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("versions")
+                .with_no_client_auth()
+                .with_single_cert(chain, key)
+                .expect("certificate");
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+        let authority = listener.local_addr().expect("address").to_string();
+        let count = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&count);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = rustls::ServerConnection::new(Arc::clone(&config)).expect("connection");
+                let mut tls = rustls::StreamOwned::new(connection, stream);
+                if tls.read(&mut [0; 8_192]).is_ok_and(|bytes| bytes > 0) {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    let head = format!("HTTP/1.1 307 X\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+                    let _ = tls.write_all(head.as_bytes());
+                }
+            }
+        });
+        (authority, count)
+    }
+
     /// Puts a manifest that names what is there already.
     pub fn put(&self, selector: &str, media_type: &str, manifest: &str) {
         fs::write(self.path("put.json"), manifest).expect("written");

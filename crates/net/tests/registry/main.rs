@@ -34,7 +34,7 @@ fn pull(client: &Arc<Client>, image: &ImageRef, pushed: &Pushed) {
     let manifest = client.manifest(image).unwrap_or_else(|error| panic!("{error}"));
     assert!(manifest.bytes == pushed.manifest);
     let Names::Image { config, layers, .. } = &manifest.names else { panic!("an image") };
-    for (descriptor, bytes) in std::iter::once(config).chain(layers).zip([&pushed.config, &pushed.layer]) {
+    for (descriptor, bytes) in std::iter::once(&**config).chain(layers).zip([&pushed.config, &pushed.layer]) {
         let mut reader = client
             .blob(&manifest.image, descriptor.digest, descriptor.size)
             .unwrap_or_else(|error| panic!("{error}"));
@@ -175,4 +175,16 @@ fn certificates_of_ours_are_shown() {
         let said = with(chain, key).expect_err("refused").to_string();
         assert!(said.contains("could not be used") && said.contains("Try:"), "{chain} {key}: {said}");
     }
+}
+
+/// A registry over https may not lead to plain http, not even on its own host.
+#[test]
+fn https_does_not_lead_to_http() {
+    let Some(lab) = lab::start("") else { return };
+    let (authority, asked) = lab.leads_to("http://127.0.0.1:9/v2/secret?token=hidden");
+    let fault =
+        client(options(&lab, &authority, "pw"), &[]).manifest(&image(&authority)).expect_err("not followed");
+    let said = fault.to_string();
+    assert!(said.contains("from https to plain http") && !said.contains("hidden"), "{said}");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 }

@@ -99,6 +99,22 @@ fn nobody_there_and_no_such_name() {
 }
 
 #[test]
+fn plain_http_where_https_is_wanted() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let authority = listener.local_addr().expect("address").to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = io::Read::read(&mut stream, &mut [0; 4_096]);
+            let _ = io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let options = super::super::Options { insecure_all: false, ..super::world::options() };
+    let (client, _) = super::world::client_with(options, Fake::new());
+    let said = client.manifest(&image(&authority)).expect_err("no TLS").to_string();
+    assert!(said.contains("does not speak TLS") && said.contains("--insecure"), "{said}");
+}
+
+#[test]
 fn statuses_have_their_words() {
     for (status, body, part, tries) in [
         (401, "", "wants a login (401); no login was found", 1),
@@ -299,6 +315,11 @@ fn mirrors_come_first_and_are_named_when_all_fail() {
     assert_eq!(manifest.mirrors_failed.len(), 1);
     assert_eq!(good.count("/v2/proxy/team/app/manifests/1"), 1);
     assert_eq!(registry.seen().len(), 0);
+    // A mirror is asked twice at most, and then left alone for a while.
+    assert_eq!(broken.seen().len(), 2);
+    let manifest = client.manifest(&image(&registry.authority)).expect("second mirror");
+    assert_eq!(manifest.mirrors_failed, [format!("{} failed a moment ago", broken.authority)]);
+    assert_eq!(broken.seen().len(), 2);
     let client = with(vec![broken.authority.clone()]);
     let other = ImageRef::parse(&format!("{}/none:1", registry.authority)).expect("valid");
     let said = client.manifest(&other).expect_err("nowhere").to_string();

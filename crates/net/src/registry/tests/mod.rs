@@ -5,6 +5,7 @@ mod faults;
 mod lists;
 mod login;
 mod logins_found;
+mod noise;
 mod server;
 mod transfer;
 mod world;
