@@ -3,6 +3,7 @@
 //! `library/`, `latest`. Only sha256 digests are known, as everywhere here.
 
 use crate::{Digest, DigestError};
+use core::net::Ipv6Addr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -145,7 +146,7 @@ fn split(name: &str) -> (&str, &str) {
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("v6", port),
+            Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => ("v6", port),
             _ => return false,
         },
         None => text.split_at(text.find(':').unwrap_or(text.len())),
