@@ -245,8 +245,16 @@ impl Lab {
     }
 }
 
-/// Passes connections on and cuts each after so many bytes from the server; counts them.
-pub fn relay(to: u16, bytes_max: u64) -> (String, Arc<AtomicUsize>) {
+/// How a relay ends a connection.
+#[derive(Clone, Copy, PartialEq)]
+pub enum End {
+    Cut,
+    /// Stays open and says nothing more.
+    Freeze,
+}
+
+/// Passes connections on and ends each after so many bytes from the server; counts them.
+pub fn relay(to: u16, bytes_max: u64, end: End) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
     let authority = listener.local_addr().expect("address").to_string();
     let count = Arc::<AtomicUsize>::default();
@@ -254,13 +262,13 @@ pub fn relay(to: u16, bytes_max: u64) -> (String, Arc<AtomicUsize>) {
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             counted.fetch_add(1, Ordering::Relaxed);
-            pass(client, to, bytes_max);
+            pass(client, to, bytes_max, end);
         }
     });
     (authority, count)
 }
 
-fn pass(client: TcpStream, to: u16, bytes_max: u64) {
+fn pass(client: TcpStream, to: u16, bytes_max: u64, end: End) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { return };
     let (mut up_from, mut up_to) = (client.try_clone().expect("clone"), server.try_clone().expect("clone"));
     std::thread::spawn(move || {
@@ -269,6 +277,10 @@ fn pass(client: TcpStream, to: u16, bytes_max: u64) {
     });
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut server.try_clone().expect("clone").take(bytes_max), &mut &client);
+        if end == End::Freeze {
+            // The test is over before that.
+            std::thread::sleep(Duration::from_secs(60));
+        }
         let _ = client.shutdown(std::net::Shutdown::Both);
         let _ = server.shutdown(std::net::Shutdown::Both);
     });
@@ -288,7 +300,7 @@ pub fn proxy(to: u16) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
             while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
             noted.lock().expect("no panic").push(first);
             if (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").is_ok() {
-                pass(client, to, u64::MAX);
+                pass(client, to, u64::MAX, End::Cut);
             }
         }
     });

@@ -4,13 +4,14 @@
 
 mod lab;
 
-use lab::{Lab, Pushed, World};
-use seaworthy_net::registry::{Cause, Client, Credential, Error, Names, Options, Secret, Way};
+use lab::{End, Lab, Pushed, World};
+use seaworthy_net::registry::{Cause, Client, Credential, Error, Names, Options, Patience, Secret, Way};
 use seaworthy_types::{Digest, ImageRef};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 fn image(authority: &str) -> ImageRef {
     ImageRef::parse(&format!("{authority}/team/app:1")).expect("valid")
@@ -118,11 +119,24 @@ fn referrers(lab: &Lab, client: &Arc<Client>, subject: Digest) {
     assert_eq!(named.digest, subject);
 }
 
-/// Each connection ends after 700 kB: the layer of 3 MB needs several.
+/// Each connection ends after 700 kB, or goes silent: the layer of 3 MB needs several.
 fn broken_line(lab: &Lab, pushed: &Pushed) {
-    let (authority, connections) = lab::relay(lab.port, 700_000);
-    pull(&client(options(lab, &authority, "pw"), &[]), &image(&authority), pushed);
-    assert!(connections.load(Ordering::Relaxed) >= 5, "{connections:?} connections");
+    for end in [End::Cut, End::Freeze] {
+        let (authority, connections) = lab::relay(lab.port, 700_000, end);
+        let patience = Patience { stall: Duration::from_millis(300), ..Patience::default() };
+        let options = Options { patience, ..options(lab, &authority, "pw") };
+        pull(&client(options, &[]), &image(&authority), pushed);
+        assert!(connections.load(Ordering::Relaxed) >= 5, "{connections:?} connections");
+    }
+    // Silent from the handshake on.
+    let (authority, _) = lab::relay(lab.port, 0, End::Freeze);
+    let patience = Patience { connect: Duration::from_millis(300), ..Patience::default() };
+    let start = Instant::now();
+    let silent =
+        client(Options { patience, ..options(lab, &authority, "pw") }, &[]).manifest(&image(&authority));
+    let said = silent.expect_err("silent").to_string();
+    assert!(said.contains("did not answer in time (connecting)"), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(5));
 }
 
 fn through_a_proxy(lab: &Lab, pushed: &Pushed) {
