@@ -84,7 +84,9 @@ impl Client {
         Ok(self.everywhere(image, get)?.value)
     }
 
-    /// What refers to `subject`, perhaps of one artifact type only.
+    /// What refers to `subject`, perhaps of one artifact type only. Some registries list the type of the
+    /// configuration instead of the artifact's own: who must miss nothing asks without a type and looks
+    /// into the manifests.
     pub fn referrers(
         &self,
         image: &ImageRef,
