@@ -2,5 +2,6 @@
 //! called unless a person asked for the network.
 
 mod download;
+pub mod registry;
 
 pub use download::{Client, Downloaded, Error};

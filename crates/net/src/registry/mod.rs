@@ -1,0 +1,38 @@
+//! Registries: OCI distribution 1.1 and Docker's registry API v2, reading only. Manifests, blobs, tags and
+//! referrers come as verified bytes; what they mean is not known here. Nothing is pushed, nothing is
+//! written to disk, and nothing is sent unless a caller asks for an image.
+//!
+//! Who gets a login: the registry (or mirror) it belongs to, and the login server that one names, over
+//! https. No redirect carries it to another host, no error or `Debug` text holds it.
+
+mod blob;
+mod cause;
+mod challenge;
+mod client;
+mod credential;
+mod error;
+mod guard;
+mod helper;
+mod keyring;
+mod listing;
+mod manifest;
+pub mod media;
+mod options;
+mod place;
+mod secret;
+mod send;
+#[cfg(test)]
+mod tests;
+mod trust;
+mod url;
+mod world;
+
+pub use blob::{BlobReader, Progress, error_of};
+pub use cause::Cause;
+pub use client::Client;
+pub use error::Error;
+pub use listing::{Listed, Referrers, Way};
+pub use manifest::{Descriptor, Manifest, Names};
+pub use options::{Options, Patience, Proxies};
+pub use secret::{Credential, Secret};
+pub use world::{HelperOutput, System, World};

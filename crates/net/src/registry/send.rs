@@ -1,0 +1,316 @@
+//! One request to a place: permission, redirects, verdict on the answer, tries. The permission goes to the
+//! place itself only; once a redirect has led elsewhere it is never sent again.
+
+use super::cause::Cause;
+use super::client::Client;
+use super::error::{Error, clip};
+use super::keyring::with_authorization;
+use super::place::Place;
+use super::secret::Secret;
+use super::url::Url;
+use seaworthy_types::{Date, Timestamp};
+use std::io::Read;
+use std::time::Duration;
+use ureq::http::{Method, Request, Response};
+
+const REDIRECTS_MAX: usize = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// A server that hangs is asked again once only: each time costs the whole patience.
+const TRIES_OF_TIMEOUTS: u32 = 2;
+
+/// What is asked for.
+pub(super) struct Wanted<'a> {
+    /// For messages.
+    pub(super) what: String,
+    pub(super) place: &'a Place,
+    pub(super) repository: &'a str,
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: &'a str,
+    /// From which byte, for blobs.
+    pub(super) from: u64,
+}
+
+/// An answer whose body was not read.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) response: Response<ureq::Body>,
+    pub(super) url: Url,
+    /// Whether it comes from the place itself.
+    pub(super) is_home: bool,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let value = self.response.headers().get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+    pub(super) fn media_type(&self) -> String {
+        super::media::bare(&self.header("content-type").unwrap_or_default())
+    }
+}
+
+/// How a try failed.
+pub(super) enum Attempt {
+    Final(Error),
+    Again { error: Box<Error>, wait: Option<Duration>, is_timeout: bool },
+}
+
+impl Client {
+    /// Tries again as long as that may help: pauses grow and are spread, `Retry-After` is honoured. A mirror
+    /// has less patience to expect: after it comes another place.
+    pub(super) fn persist<T>(
+        &self,
+        host: &str,
+        wanted: &Wanted<'_>,
+        mut attempt: impl FnMut() -> Result<T, Attempt>,
+    ) -> Result<T, Error> {
+        let patience = &self.options.patience;
+        let (tries_max, wait_max) = match wanted.place.is_mirror {
+            true => (patience.tries.min(2), Duration::from_secs(1)),
+            false => (patience.tries, patience.pause_max),
+        };
+        let mut pause = FIRST_PAUSE;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (error, wait, is_timeout) = match attempt() {
+                Ok(value) => return Ok(value),
+                Err(Attempt::Final(error)) => return Err(error),
+                Err(Attempt::Again { error, wait, is_timeout }) => (*error, wait, is_timeout),
+            };
+            let tries_max = if is_timeout { tries_max.div_ceil(2).min(TRIES_OF_TIMEOUTS) } else { tries_max };
+            if tries >= tries_max || wait.is_some_and(|wait| wait > wait_max) {
+                return Err(match error {
+                    Error::Trouble { status, wait, .. } => {
+                        let (what, host) = (wanted.what.clone(), host.to_owned());
+                        Error::Trouble { what, host, status, tries, wait }
+                    }
+                    other => other,
+                });
+            }
+            let spread = pause.mul_f64((self.world.random() % 1_000) as f64 / 2_000.0);
+            self.world.sleep(wait.map_or(pause + spread, |wait| wait + spread).min(patience.pause_max));
+            pause = (pause * 2).min(patience.pause_max);
+        }
+    }
+
+    /// Asks with the permission at hand, gets one when it is refused, asks once more.
+    pub(super) fn ask(&self, wanted: &Wanted<'_>) -> Result<Answer, Attempt> {
+        let used = self.pass(wanted.place, wanted.repository);
+        let answer = self.follow(wanted, used.as_ref())?;
+        if answer.status != 401 || !answer.is_home {
+            return self.judge(wanted, answer);
+        }
+        let values = answer.response.headers().get_all("www-authenticate").iter();
+        let challenges: Vec<String> =
+            values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        drain(answer);
+        let fresh = self.renew(wanted, &challenges, used.as_ref()).map_err(Attempt::Final)?;
+        let answer = self.follow(wanted, Some(&fresh))?;
+        self.judge(wanted, answer)
+    }
+
+    fn follow(&self, wanted: &Wanted<'_>, pass: Option<&Secret>) -> Result<Answer, Attempt> {
+        let home = wanted.place.base.origin();
+        let mut url = wanted.url.clone();
+        let mut is_home = true;
+        let mut seen = vec![url.whole()];
+        loop {
+            let mut builder = Request::builder().method(wanted.method.clone()).uri(url.whole());
+            if !wanted.accept.is_empty() {
+                builder = builder.header("accept", wanted.accept);
+            }
+            if wanted.from > 0 {
+                builder = builder.header("range", format!("bytes={}-", wanted.from));
+            }
+            let header = pass.filter(|_| is_home).cloned();
+            let unsendable = |_| Attempt::Final(Error::Option("the login or address cannot be sent".into()));
+            let request = with_authorization(builder, header).body(String::new()).map_err(unsendable)?;
+            let answer = self.send(wanted, &url, is_home, request)?;
+            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+                return Ok(answer);
+            }
+            let location = answer.header("location").unwrap_or_default();
+            let refuse = |to: String, reason| {
+                let (what, host) = (wanted.what.clone(), url.authority());
+                Attempt::Final(Error::Redirect { what, host, to, reason })
+            };
+            let Some(next) = url.join(&location) else {
+                return Err(refuse("nowhere".into(), "it names no http(s) address"));
+            };
+            if wanted.place.base.is_https && !next.is_https {
+                return Err(refuse(next.shown(), "it leads from https to plain http"));
+            }
+            if seen.contains(&next.whole()) {
+                return Err(refuse(next.shown(), "it leads in a circle"));
+            }
+            if seen.len() > REDIRECTS_MAX {
+                return Err(refuse(next.shown(), "it is the sixth redirect"));
+            }
+            is_home &= next.origin() == home;
+            let forbidden = wanted.place.permit.check_literal(&next.host);
+            if !is_home && forbidden.is_err() {
+                return Err(refuse(next.shown(), "it leads to an address on or beside this machine"));
+            }
+            drain(answer);
+            seen.push(next.whole());
+            url = next;
+        }
+    }
+
+    /// Sends one request, follows nothing.
+    pub(super) fn send(
+        &self,
+        wanted: &Wanted<'_>,
+        url: &Url,
+        is_home: bool,
+        request: Request<String>,
+    ) -> Result<Answer, Attempt> {
+        let fail = |cause: Cause| {
+            let is_timeout = matches!(cause, Cause::Timeout(_));
+            let may_pass = cause.may_pass();
+            let error = Error::Unreachable { what: wanted.what.clone(), host: url.authority(), cause };
+            if may_pass {
+                Attempt::Again { error: Box::new(error), wait: None, is_timeout }
+            } else {
+                Attempt::Final(error)
+            }
+        };
+        if !is_home && let Err(address) = wanted.place.permit.check_literal(&url.host) {
+            return Err(fail(Cause::Forbidden(address)));
+        }
+        let agent = wanted.place.agent(&self.options, &self.proxies, &*self.world, url, is_home);
+        let agent = agent.map_err(Attempt::Final)?;
+        let is_without_body = !matches!(*request.method(), Method::POST);
+        let sent = if is_without_body { agent.run(request.map(|_| ())) } else { agent.run(request) };
+        let response = sent.map_err(|error| fail(Cause::from(error)))?;
+        Ok(Answer { status: response.status().as_u16(), response, url: url.clone(), is_home })
+    }
+
+    /// What a status means.
+    pub(super) fn judge(&self, wanted: &Wanted<'_>, mut answer: Answer) -> Result<Answer, Attempt> {
+        let (what, host) = (wanted.what.clone(), answer.url.authority());
+        let is_page = matches!(answer.media_type().as_str(), "text/html" | "application/xhtml+xml");
+        let again = |error, wait| Attempt::Again { error: Box::new(error), wait, is_timeout: false };
+        match answer.status {
+            200..=299 if is_page => Err(Attempt::Final(Error::Browser { what, url: answer.url.shown() })),
+            200..=299 => Ok(answer),
+            401 if answer.is_home => Err(Attempt::Final(self.refused(wanted, host))),
+            401 | 403 => Err(Attempt::Final(Error::Denied { what, host })),
+            404 => Err(Attempt::Final(Error::NotFound { what, host })),
+            429 => {
+                let wait = self.wait(&answer);
+                Err(again(Error::TooMany { what, host, wait }, wait))
+            }
+            408 => Err(again(Error::Trouble { what, host, status: 408, tries: 1, wait: None }, None)),
+            status @ (500 | 502 | 503 | 504) => {
+                let wait = self.wait(&answer);
+                let error = Error::Trouble { what, host, status, tries: 1, wait };
+                Err(again(error, wait))
+            }
+            status => {
+                let said = said(&mut answer);
+                Err(Attempt::Final(Error::Status { what, host, status, said }))
+            }
+        }
+    }
+
+    fn wait(&self, answer: &Answer) -> Option<Duration> {
+        retry_after(&answer.header("retry-after")?, self.world.wall())
+    }
+
+    /// Reads a whole small body.
+    pub(super) fn body(
+        &self,
+        wanted: &Wanted<'_>,
+        answer: Answer,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, Attempt> {
+        let (what, host) = (wanted.what.clone(), answer.url.authority());
+        let mut body = answer.response.into_body();
+        if body.content_length().is_some_and(|length| length > bytes_max) {
+            return Err(Attempt::Final(Error::TooLarge { what, host, bytes_max }));
+        }
+        let end = self.world.clock().saturating_add(self.options.patience.document);
+        let mut reader = body.as_reader();
+        let mut bytes = Vec::new();
+        let mut piece = vec![0; 16 << 10];
+        let cause = loop {
+            match reader.read(&mut piece) {
+                Ok(0) => return Ok(bytes),
+                Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
+                Err(error) => break Cause::from(error),
+            }
+            if bytes.len() as u64 > bytes_max {
+                return Err(Attempt::Final(Error::TooLarge { what, host, bytes_max }));
+            }
+            if self.world.clock() > end {
+                break Cause::Slow;
+            }
+        };
+        let is_timeout = matches!(cause, Cause::Timeout(_) | Cause::Slow);
+        let error = Box::new(Error::Unreachable { what, host, cause });
+        Err(Attempt::Again { error, wait: None, is_timeout })
+    }
+}
+
+/// Reads the rest of a small body, so that the connection can be used again.
+fn drain(answer: Answer) {
+    let mut body = answer.response.into_body();
+    if body.content_length().is_some_and(|length| length <= 16 << 10) {
+        let _ = std::io::copy(&mut body.as_reader(), &mut std::io::sink());
+    }
+}
+
+/// The first words of an error, from JSON (`errors` of the distribution specification) or plain text.
+fn said(answer: &mut Answer) -> String {
+    let media_type = answer.media_type();
+    if !media_type.contains("json") && media_type != "text/plain" {
+        return String::new();
+    }
+    let mut bytes = Vec::new();
+    let _ = answer.response.body_mut().as_reader().take(4 << 10).read_to_end(&mut bytes);
+    let parsed = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
+    let first = parsed.as_ref().and_then(|json| json.get("errors")?.get(0));
+    let field = |key: &str| first.and_then(|error| error.get(key)?.as_str()).unwrap_or_default();
+    clip(format!("{} {}", field("code"), field("message")).trim())
+}
+
+/// Seconds or a date (RFC 9110, section 10.2.3; of the date forms the only one that may be sent).
+pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let parts: Vec<&str> = value.split_whitespace().take(7).collect();
+    let [_, day, month, year, time, "GMT"] = parts.as_slice() else { return None };
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = MONTHS.iter().position(|name| name == month)? as u32 + 1;
+    let date = Date::new(year.parse().ok()?, month, day.parse().ok()?)?;
+    let moment = Timestamp::parse(&format!("{date}T{time}Z"))?;
+    Some(Duration::from_secs(u64::try_from(moment.0.saturating_sub(now.0)).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits() {
+        let now = Timestamp::parse("2026-11-24T10:00:00Z").expect("valid");
+        for (text, seconds) in [
+            ("0", Some(0)),
+            (" 120 ", Some(120)),
+            ("Tue, 24 Nov 2026 10:01:30 GMT", Some(90)),
+            ("Tue, 24 Nov 2020 10:01:30 GMT", Some(0)),
+            ("Tue, 24 Nov 2026 10:01:30 CET", None),
+            ("-5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The client against a server that misbehaves on purpose, in a world without real pauses, environment or
+//! files. Each fault must give its message, in bounded time.
+
+mod faults;
+mod lists;
+mod login;
+mod logins_found;
+mod noise;
+mod server;
+mod transfer;
+mod world;
