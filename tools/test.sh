@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(build-essential xz-utils libxml2-utils strace debootstrap docker.io skopeo ca-certificates openssl)
+packages=(build-essential xz-utils libxml2-utils strace debootstrap docker.io skopeo docker-registry apache2-utils ca-certificates openssl)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
