@@ -75,6 +75,8 @@ pub enum Command {
     Scan(Box<ScanArguments>),
     /// Say why a vulnerability is reported for a target, or why it is not.
     Explain(Box<ExplainArguments>),
+    /// Pull an image from a registry into an OCI layout, each byte verified.
+    Pull(PullArguments),
     /// Update, inspect and check the vulnerability database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -176,6 +178,31 @@ pub struct ExplainArguments {
     /// The target.
     #[command(flatten)]
     pub target: TargetArguments,
+}
+
+/// Options of `pull`. Logins are those of Docker and Podman, or SEAWORTHY_REGISTRY_USER and
+/// SEAWORTHY_REGISTRY_PASSWORD (or SEAWORTHY_REGISTRY_TOKEN).
+#[derive(Debug, Args)]
+pub struct PullArguments {
+    /// Image: `alpine:3.20`, `registry.example/team/app@sha256:…`.
+    pub image: String,
+    /// Folder to make: an OCI layout.
+    pub folder: PathBuf,
+    /// Platform to take (default: this machine's).
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all_platforms")]
+    pub platform: Option<String>,
+    /// Every platform.
+    #[arg(long)]
+    pub all_platforms: bool,
+    /// Speak plain HTTP with this registry.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Certificate authority to trust besides the system's (PEM); may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Vec<PathBuf>,
+    /// Ask for no login and use none.
+    #[arg(long)]
+    pub anonymous: bool,
 }
 
 /// What to do with the database.

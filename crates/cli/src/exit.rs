@@ -47,5 +47,15 @@ pub fn error_text(error: &Error) -> String {
     // Parsers of text draw the line at fault over several lines.
     let lines =
         text.lines().map(str::trim).filter(|line| !line.trim_matches(['|', '^', '-', ' ']).is_empty());
-    seaworthy_report::text::clean(&lines.collect::<Vec<_>>().join(" "))
+    let mut paragraph = String::new();
+    for line in lines {
+        let ends = paragraph.is_empty() || paragraph.ends_with(['.', ':', ';', '?', '!', ',']);
+        paragraph.push_str(match (paragraph.is_empty(), ends || !line.starts_with("Try:")) {
+            (true, _) => "",
+            (false, true) => " ",
+            (false, false) => ". ",
+        });
+        paragraph.push_str(line);
+    }
+    seaworthy_report::text::clean(&paragraph)
 }

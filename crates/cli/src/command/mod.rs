@@ -4,6 +4,7 @@ mod cache;
 mod db;
 mod explain;
 mod list;
+mod pull;
 mod scan;
 mod setup;
 
@@ -21,6 +22,7 @@ pub fn run(arguments: Arguments) -> Result<Code> {
         Command::Scan(options) => scan::run(&arguments, &config, options),
         Command::Explain(options) => explain::run(&arguments, &config, options),
         Command::Db(command) => db::run(&arguments, &config, command),
+        Command::Pull(options) => pull::run(&arguments, options),
         Command::List(options) => list::run(options),
         Command::Cache(command) => cache::run(&arguments, &config, command),
         Command::Completions { shell } => {

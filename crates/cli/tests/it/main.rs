@@ -11,6 +11,7 @@ mod jail;
 mod lab;
 mod memory;
 mod outputs;
+mod pull;
 mod roundtrip;
 mod targets;
 mod terminal;
