@@ -2,7 +2,7 @@
 //! beside installed data that are known to be partial.
 //!
 //! Format: `starter/README.md` of this crate. The names and ids that stand in the text are found by
-//! one pass over it; a shard's lines are parsed when one of its packages is first asked for. What it
+//! one pass over it; a line is parsed when its package is asked for. What it
 //! does not do: claim to be complete; speak where installed data do ([`Starter::beside`]).
 
 use crate::{Lookup, LookupError, Record, Vulnerability};
@@ -12,8 +12,8 @@ use seaworthy_types::{
     Severity, Timestamp, is_cve,
 };
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 const DATA: &str = include_str!("../starter/starter.jsonl");
 const SHARD_KEY: &str = "\"shard\":\"";
@@ -23,15 +23,15 @@ const PACKAGE_KEY: &str = ",\"package\":\"";
 pub const STARTER_REMARK: &str =
     "only the built-in set of well-known vulnerabilities; run `seaworthy db update` to install data";
 
-/// The starter set, parsed shard by shard when asked.
+/// The starter set; a line is parsed when its package is asked for.
 #[derive(Default)]
 pub struct Starter {
-    shards: Mutex<BTreeMap<String, Arc<Shard>>>,
-    names: OnceLock<HashMap<&'static str, HashSet<&'static str>>>,
+    names: OnceLock<HashMap<&'static str, Names>>,
     lines: OnceLock<HashMap<&'static str, &'static str>>,
 }
 
-type Shard = BTreeMap<String, Vec<Record>>;
+/// The packages of a shard, and the lines that speak of each.
+type Names = BTreeMap<&'static str, Vec<&'static str>>;
 
 #[derive(Deserialize)]
 struct Head {
@@ -98,18 +98,26 @@ impl Starter {
     }
     /// Whether the set speaks of a package; nothing is parsed for this.
     pub fn knows(&self, shard: &str, package: &str) -> bool {
+        self.names(shard).is_some_and(|names| names.contains_key(package))
+    }
+    fn names(&self, shard: &str) -> Option<&Names> {
         let names = self.names.get_or_init(|| {
-            let mut names: HashMap<&str, HashSet<&str>> = HashMap::new();
-            for at in memmem::find_iter(DATA.as_bytes(), SHARD_KEY) {
-                let rest = DATA.get(at + SHARD_KEY.len()..).unwrap_or_default();
-                let Some((shard, rest)) = rest.split_once('"') else { continue };
-                let package = rest.strip_prefix(PACKAGE_KEY);
-                let Some((package, _)) = package.and_then(|rest| rest.split_once('"')) else { continue };
-                names.entry(shard).or_default().insert(package);
+            let mut names: HashMap<&str, Names> = HashMap::new();
+            for line in DATA.lines().skip(1) {
+                for at in memmem::find_iter(line.as_bytes(), SHARD_KEY) {
+                    let rest = line.get(at + SHARD_KEY.len()..).unwrap_or_default();
+                    let Some((shard, rest)) = rest.split_once('"') else { continue };
+                    let package = rest.strip_prefix(PACKAGE_KEY);
+                    let Some((package, _)) = package.and_then(|rest| rest.split_once('"')) else { continue };
+                    let lines = names.entry(shard).or_default().entry(package).or_default();
+                    if lines.last() != Some(&line) {
+                        lines.push(line);
+                    }
+                }
             }
             names
         });
-        names.get(shard).is_some_and(|names| names.contains(package))
+        names.get(shard)
     }
     /// What the set adds to data that are known to be partial: records on vulnerabilities of which
     /// `said`, all that the data say of the package, does not speak. Whatever the data say stands.
@@ -146,21 +154,6 @@ impl Starter {
         });
         lines.get(id).copied()
     }
-    fn shard(&self, name: &str) -> Result<Arc<Shard>, LookupError> {
-        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shard) = shards.get(name) {
-            return Ok(Arc::clone(shard));
-        }
-        let mut shard = Shard::new();
-        for line in lines_with(&format!("{SHARD_KEY}{name}\"")) {
-            for (package, record) in records_of(&parse(line)?, name) {
-                shard.entry(package).or_default().push(record);
-            }
-        }
-        let shard = Arc::new(shard);
-        shards.insert(name.to_owned(), Arc::clone(&shard));
-        Ok(shard)
-    }
 }
 
 impl Lookup for Starter {
@@ -180,12 +173,14 @@ impl Lookup for Starter {
         package: &str,
         wanted: &mut dyn FnMut(&Affected) -> bool,
     ) -> Result<Vec<Record>, LookupError> {
-        if !self.knows(shard, package) {
-            return Ok(Vec::new());
+        let lines = self.names(shard).and_then(|names| names.get(package));
+        let mut records = Vec::new();
+        for line in lines.into_iter().flatten() {
+            let of_line = records_of(&parse(line)?, shard).into_iter();
+            records.extend(of_line.filter(|(name, _)| name == package).map(|(_, record)| record));
         }
-        let shard = self.shard(shard)?;
-        let records = shard.get(package).map(Vec::as_slice).unwrap_or_default();
-        Ok(records.iter().filter(|record| wanted(&record.affected)).cloned().collect())
+        records.retain(|record| wanted(&record.affected));
+        Ok(records)
     }
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError> {
         let Some(line) = self.line(id) else { return Ok(Enrichment::default()) };
@@ -203,9 +198,9 @@ impl Lookup for Starter {
         })
     }
     fn names_ending(&self, shard: &str, name: &str) -> Result<Vec<String>, LookupError> {
-        let shard = self.shard(shard)?;
-        let ends = |package: &&String| package.rsplit([':', '/']).next() == Some(name);
-        Ok(shard.keys().filter(ends).cloned().collect())
+        let names = self.names(shard).into_iter().flat_map(|names| names.keys());
+        let ends = |package: &&&str| package.rsplit([':', '/']).next() == Some(name);
+        Ok(names.filter(ends).map(|name| (*name).to_owned()).collect())
     }
 }
 
@@ -419,13 +414,12 @@ mod tests {
             }
         }
         assert!(!starter.knows("no-such-shard", "log4j-core") && starter.line("package").is_none());
-        // A name that is not in the set costs no parsing, and what the data say is not asked for.
+        // What the data say is not asked for in vain.
         let said = || -> Result<Vec<Record>, LookupError> { panic!("asked") };
         let more = starter.beside("maven", "g:no-such-package", &[], &mut |_| true, said);
         assert_eq!(more, Ok(Vec::new()));
         let none = starter.beside("maven", "org.springframework:spring-beans", &[], &mut |_| false, said);
         assert_eq!(none, Ok(Vec::new()));
-        assert_eq!(starter.shards.lock().expect("no panic").keys().collect::<Vec<_>>(), ["maven"]);
     }
 
     #[test]
