@@ -125,10 +125,10 @@ fn what_is_not_what_it_should_be_leaves_nothing() {
     gone.remove(&layer);
     for (answers, word) in [(other, "sha256"), (short, "bytes"), (gone, "not")] {
         pull(&lab, &serve(answers), &["--platform", "linux/amd64"]).refused(&[word]);
-        assert_eq!(left(&lab), [""; 0]);
+        assert!(left(&lab).is_empty(), "{:?}", left(&lab));
     }
     pull(&lab, &serve(good.clone()), &["--platform", "linux/s390x"]).refused(&["linux/s390x", "linux/amd64"]);
     pull(&lab, &serve(Answers::new()), &[]).refused(&["team/app", "(404). Try: "]);
     lab.run(&["pull", "UPPER/Case:1", "layout"]).refused(&["Case", "lower-case"]);
-    assert_eq!(left(&lab), [""; 0]);
+    assert!(left(&lab).is_empty(), "{:?}", left(&lab));
 }
