@@ -56,7 +56,7 @@ fn serve(answers: Answers) -> String {
 fn answer(stream: TcpStream, answers: &Answers) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
     let first = lines.next()?.ok()?;
-    while lines.next()?.ok()? != "" {}
+    while !lines.next()?.ok()?.is_empty() {}
     let mut words = first.split(' ');
     let (method, path) = (words.next()?, words.next()?);
     let mut stream = stream;
