@@ -133,15 +133,15 @@ impl Matcher {
         }
         chosen.retain(|unit| self.units[usize::from(*unit)].accepts(path, head));
     }
+}
 
-    /// Names and versions of the units, for cache keys.
-    pub fn fingerprint(&self) -> String {
-        let mut text = format!("table {}\n", crate::table::TABLE_VERSION);
-        for unit in &self.units {
-            text.push_str(&format!("{} {}\n", unit.about().name, unit.about().version));
-        }
-        text
+/// Names and versions of units, for cache keys.
+pub fn fingerprint(units: &[&'static dyn Cataloguer]) -> String {
+    let mut text = format!("table {}\n", crate::table::TABLE_VERSION);
+    for unit in units {
+        text.push_str(&format!("{} {}\n", unit.about().name, unit.about().version));
     }
+    text
 }
 
 /// Collects the facts of one layer while it is walked.

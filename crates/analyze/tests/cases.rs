@@ -10,9 +10,12 @@ use seaworthy_types::{Inventory, Limits, Outcome, Reads};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "support/expect.rs"]
+mod expect;
 #[path = "support/render.rs"]
 mod render;
 
+use expect::Expectations;
 use render::render;
 
 fn cases_of(unit: &str) -> Vec<PathBuf> {
@@ -95,32 +98,13 @@ fn run_case(unit: &'static dyn Cataloguer, case: &Path) -> Outcome<Inventory> {
 
 #[test]
 fn every_cataloguer_gives_what_its_cases_expect() {
-    let update = std::env::var_os("UPDATE_EXPECT").is_some();
-    let mut wrong = Vec::new();
+    let mut expectations = Expectations::default();
     for unit in ALL {
         let name = unit.about().name;
-        let cases = cases_of(name);
-        for kind in ["normal", "empty", "broken", "hostile"] {
-            let present =
-                cases.iter().any(|c| c.file_name().is_some_and(|n| n.to_string_lossy().starts_with(kind)));
-            if !present {
-                wrong.push(format!("{name}: no case whose name starts with `{kind}` in cases/{name}/"));
-            }
-        }
-        for case in cases {
-            let actual = render(&run_case(*unit, &case));
-            let file = case.join("expected.txt");
-            if update {
-                fs::write(&file, &actual).expect("write expectation");
-                continue;
-            }
-            let expected = fs::read_to_string(&file).unwrap_or_default();
-            if actual != expected {
-                wrong.push(format!("{}\n--- expected\n{expected}--- actual\n{actual}", case.display()));
-            }
-        }
+        let run = |case: &Path| render(&run_case(*unit, case));
+        expectations.check((name, "cases"), &cases_of(name), run, |case| case.join("expected.txt"));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    expectations.verdict();
 }
 
 #[test]

@@ -9,8 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+#[path = "support/expect.rs"]
+mod expect;
 #[path = "support/render.rs"]
 mod render;
+
+use expect::Expectations;
 
 fn cases_of(unit: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/sbom").join(unit);
@@ -45,35 +49,19 @@ fn run_case(bytes: &[u8]) -> String {
 
 #[test]
 fn every_reader_gives_what_its_cases_expect() {
-    let update = std::env::var_os("UPDATE_EXPECT").is_some();
-    let mut wrong = Vec::new();
+    let mut expectations = Expectations::default();
+    let run = |case: &Path| {
+        let bytes = fs::read(case).expect("the document");
+        // A document of this reader is not left to another one.
+        assert!(sbom::looks_like(&bytes), "{}: not recognised", case.display());
+        run_case(&bytes)
+    };
     for unit in ALL {
         let name = unit.about().name;
-        let cases = cases_of(name);
-        for kind in ["normal", "empty", "broken", "hostile"] {
-            let starts =
-                |case: &PathBuf| case.file_name().is_some_and(|n| n.to_string_lossy().starts_with(kind));
-            if !cases.iter().any(starts) {
-                wrong.push(format!("{name}: no case whose name starts with `{kind}` in cases/sbom/{name}/"));
-            }
-        }
-        for case in cases {
-            let bytes = fs::read(&case).expect("the document");
-            let actual = run_case(&bytes);
-            // A document of this reader is not left to another one.
-            assert!(sbom::looks_like(&bytes), "{}: not recognised", case.display());
-            let file = case.with_extension("expected.txt");
-            if update {
-                fs::write(&file, &actual).expect("write expectation");
-                continue;
-            }
-            let expected = fs::read_to_string(&file).unwrap_or_default();
-            if actual != expected {
-                wrong.push(format!("{}\n--- expected\n{expected}--- actual\n{actual}", case.display()));
-            }
-        }
+        let expected = |case: &Path| case.with_extension("expected.txt");
+        expectations.check((name, "cases/sbom"), &cases_of(name), run, expected);
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    expectations.verdict();
 }
 
 #[test]

@@ -65,12 +65,18 @@ impl<'a> Coverage<'a> {
         let source = self.sources.entry(judged.shard.clone()).or_insert_with(|| data.source(&judged.shard));
         if source.is_none() {
             self.without_data.entry(judged.shard.clone()).or_default().push(judged.subject.name.clone());
+            return false;
         }
-        if source.is_some() && !data.lost(&judged.shard).is_empty() {
+        self.asks(&judged.shard, judged);
+        true
+    }
+
+    /// Remembers the names a shard is asked for, when import lost something of it.
+    fn asks(&mut self, shard: &str, judged: &Judged<'_>) {
+        if !self.data.lost(shard).is_empty() {
             let names = judged.questions.iter().map(|question| question.name.clone());
-            self.asked.entry(judged.shard.clone()).or_default().extend(names);
+            self.asked.entry(shard.to_owned()).or_default().extend(names);
         }
-        source.is_some()
     }
 
     /// Whether there are data of the subscription; if not, nobody asks them.
@@ -78,11 +84,9 @@ impl<'a> Coverage<'a> {
         let data = self.data;
         let Some(paid) = &judged.paid else { return };
         let source = self.sources.entry(paid.shard.clone()).or_insert_with(|| data.source(&paid.shard));
-        if source.is_none() {
-            judged.paid = None;
-        } else if !data.lost(&paid.shard).is_empty() {
-            let names = judged.questions.iter().map(|question| question.name.clone());
-            self.asked.entry(paid.shard.clone()).or_default().extend(names);
+        match source {
+            Some(_) => self.asks(&paid.shard, judged),
+            None => judged.paid = None,
         }
     }
 

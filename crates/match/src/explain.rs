@@ -153,7 +153,7 @@ fn says(record: &Record) -> String {
     const LISTED_MAX: usize = 8;
     let mut parts: Vec<String> = Vec::new();
     for range in &record.affected.ranges {
-        let events: Vec<String> = range
+        let mut events: Vec<String> = range
             .events
             .iter()
             .enumerate()
@@ -164,7 +164,7 @@ fn says(record: &Record) -> String {
                 Event::LastAffected(version) => format!("up to {version}"),
             })
             .collect();
-        let mut events = events;
+        // An end that is no fix stands twice.
         events.dedup();
         parts.push(events.join(", "));
     }

@@ -7,7 +7,7 @@ use crate::reader::{self, Lock};
 use crate::{Cache, Error, Isolation, Opened, Progress, Request, open};
 use seaworthy_analyze::LayerFacts;
 use seaworthy_analyze::cataloguer::Target;
-use seaworthy_analyze::read::{Matcher, units_for};
+use seaworthy_analyze::read::{fingerprint, units_for};
 use seaworthy_types::{Digest, ImageFacts, Inventory, LayerFactsSummary, Note, TargetKind};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufReader};
@@ -72,13 +72,9 @@ const RACY_NS: i128 = 2_000_000_000;
 /// Reads a target, by the cache where it can.
 pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
     let opened = open(request.spec)?;
-    let mut keys = Keys::new(request, &opened);
+    let keys = Keys::new(request, &opened);
     if let Some(read) = known_sbom(request, &keys).or_else(|| known(request, &keys)) {
         return Ok(read);
-    }
-    let storable = racy_free(&opened, request);
-    if !storable {
-        keys.sbom = None;
     }
     let mut talk = Talk::start(request, opened, progress)?;
     let read = talk.target(&keys);
@@ -87,7 +83,7 @@ pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Rea
     ended?;
     if let (Some(cache), Some(image)) = (request.cache.filter(|_| !read.layers.is_empty()), &read.image) {
         // A cache that cannot be written makes the next scan slower and nothing else.
-        if let Some(key) = keys.target.as_ref().filter(|_| storable) {
+        if let Some(key) = &keys.target {
             let _ = cache.put(
                 Kind::Target,
                 key,
@@ -100,6 +96,8 @@ pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Rea
 }
 
 /// Keys of everything this scan may find in the cache.
+///
+/// A file that may change unnoticed has no key of its own: nothing is looked up or stored under it.
 struct Keys {
     units: Vec<u8>,
     target: Option<String>,
@@ -108,16 +106,15 @@ struct Keys {
 
 impl Keys {
     fn new(request: &Request<'_>, opened: &Opened) -> Self {
-        let fingerprint = Matcher::new(units_for(Target::Image)).fingerprint();
         let limits = postcard::to_stdvec(&request.limits).unwrap_or_default();
-        let mut units = fingerprint.into_bytes();
+        let mut units = fingerprint(&units_for(Target::Image)).into_bytes();
         units.extend_from_slice(&limits);
         let wish = format!("{:?} {:?} {:?}", request.platform, request.reference, opened.forced);
-        let known = opened.identity.as_deref().unwrap_or_default();
-        let key = |parts: &[&[u8]]| opened.identity.as_ref().map(|_| Cache::key(parts));
-        let target = key(&[known.as_bytes(), wish.as_bytes()]);
+        let identity = opened.identity.as_deref().filter(|_| racy_free(opened, request));
+        let target = identity.map(|identity| Cache::key(&[identity.as_bytes(), wish.as_bytes()]));
         let readers = seaworthy_analyze::sbom::fingerprint();
-        let sbom = key(&[known.as_bytes(), wish.as_bytes(), readers.as_bytes(), &limits]);
+        let parts = [wish.as_bytes(), readers.as_bytes(), &limits];
+        let sbom = identity.map(|identity| Cache::key(&[&[identity.as_bytes()], &parts[..]].concat()));
         Self { units, target, sbom }
     }
     fn layer(&self, diff_id: &Digest) -> String {

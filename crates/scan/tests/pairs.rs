@@ -1,36 +1,13 @@
 //! Files that are read together, from target to inventory: an rpm database with its write-ahead log, in
 //! archives of all packings and in folders, from the cache and not.
 
-use seaworthy_advisory::{Lookup, LookupError, Record};
+use seaworthy_advisory::Database;
 use seaworthy_policy::Policy;
 use seaworthy_scan::{Cache, Contents, Isolation, Request, Silent, TargetSpec, contents};
 use seaworthy_testkit::{Packing, Tar, TestImage};
-use seaworthy_types::{Affected, DataSource, DataStatus, Enrichment, Grade, Limits, Timestamp};
+use seaworthy_types::{DataStatus, Grade, Limits, Timestamp};
 use std::fs;
 use std::path::Path;
-
-/// Knows nothing.
-struct Nothing;
-
-impl Lookup for Nothing {
-    fn source(&self, _shard: &str) -> Option<DataSource> {
-        None
-    }
-    fn records_where(
-        &self,
-        _shard: &str,
-        _package: &str,
-        _wanted: &mut dyn FnMut(&Affected) -> bool,
-    ) -> Result<Vec<Record>, LookupError> {
-        Ok(Vec::new())
-    }
-    fn enrichment(&self, _id: &str) -> Result<Enrichment, LookupError> {
-        Ok(Enrichment::default())
-    }
-    fn names_ending(&self, _shard: &str, _name: &str) -> Result<Vec<String>, LookupError> {
-        Ok(Vec::new())
-    }
-}
 
 fn read(path: &Path, cache: Option<&Cache>, limits: &Limits) -> Contents {
     let spec = TargetSpec::parse(path.to_str().expect("text"));
@@ -46,7 +23,7 @@ fn read(path: &Path, cache: Option<&Cache>, limits: &Limits) -> Contents {
         now: Timestamp(4_000_000_000),
         policy: &policy,
         data_age_days_max: 30,
-        data: &Nothing,
+        data: &Database::starter_only(),
         data_status: DataStatus::default(),
         data_notes: &[],
         tool_version: "0".into(),

@@ -2,13 +2,15 @@
 //! `image-layout.md`). Everything is verified by digest while it comes; the folder appears whole or not
 //! at all.
 
+use super::setup::platform;
 use crate::arguments::{Arguments, PullArguments};
 use crate::exit::Code;
 use crate::progress::Bar;
 use anyhow::{Context, Error, Result, bail};
+use seaworthy_image::host_platform;
 use seaworthy_net::registry::{Client, Descriptor, Manifest, Names, Options, System, error_of, media};
 use seaworthy_scan::Progress as _;
-use seaworthy_types::{Digest, ImageRef, Platform};
+use seaworthy_types::{Digest, ImageRef};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -32,7 +34,7 @@ pub fn run(arguments: &Arguments, options: &PullArguments) -> Result<Code> {
     let top = client.manifest(&image)?;
     let root = match &top.names {
         Names::Index(_) if !options.all_platforms => {
-            let wanted = platform.unwrap_or_else(this_platform);
+            let wanted = platform.unwrap_or_else(host_platform);
             client.manifest_of(&top.image, top.choose(&wanted)?)?
         }
         _ => top,
@@ -58,22 +60,6 @@ fn client(options: &PullArguments, image: &ImageRef) -> Client {
         settings.insecure.insert(image.registry().to_owned());
     }
     Client::new(settings, Arc::new(System))
-}
-
-fn platform(text: &str) -> Result<Platform> {
-    Platform::parse(text).with_context(|| format!("`{text}` is no platform: write linux/amd64, for instance"))
-}
-
-/// What images for this machine are made for.
-fn this_platform() -> Platform {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        other => other,
-    };
-    Platform { os: "linux".into(), architecture: architecture.into(), variant: String::new() }
 }
 
 /// A blob to fetch.

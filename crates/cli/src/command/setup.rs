@@ -65,10 +65,7 @@ impl Setup {
             true => Isolation::InProcess,
             false => Isolation::Child(std::env::current_exe().context("finding this program's own file")?),
         };
-        let platform = target.platform.as_deref().map(|text| {
-            Platform::parse(text)
-                .with_context(|| format!("`{text}` is not a platform: write linux/amd64 or linux/arm64/v8"))
-        });
+        let platform = target.platform.as_deref().map(platform);
         Ok(Self {
             spec: TargetSpec::parse(&target.target),
             data_status: DataStatus {
@@ -112,4 +109,10 @@ impl Setup {
             tool_version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+/// Reads a platform as typed.
+pub fn platform(text: &str) -> Result<Platform> {
+    Platform::parse(text)
+        .with_context(|| format!("`{text}` is not a platform: write linux/amd64 or linux/arm64/v8"))
 }

@@ -26,6 +26,19 @@ pub struct Listed<T> {
     pub malformed: usize,
 }
 
+impl<T> Listed<T> {
+    fn new() -> Self {
+        Self { items: Vec::new(), is_cut: false, malformed: 0 }
+    }
+    /// Adds entries up to the bound; `more` tells whether others follow. False when there is no room left.
+    fn add(&mut self, entries: impl Iterator<Item = T>, more: bool, items_max: usize) -> bool {
+        self.items.extend(entries);
+        self.is_cut = self.items.len() > items_max || more;
+        self.items.truncate(items_max);
+        self.items.len() < items_max
+    }
+}
+
 /// What refers to a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Referrers {
@@ -64,20 +77,16 @@ impl Client {
     pub fn tags(&self, image: &ImageRef) -> Result<Listed<String>, Error> {
         let what = format!("the tags of {}/{}", image.registry(), image.repository());
         let get = |place: &Place| {
-            let mut listed = Listed { items: Vec::new(), is_cut: false, malformed: 0 };
+            let mut listed = Listed::new();
             let first = place.url(image.repository(), "tags/list?n=1000");
             self.pages(place, image, &what, "application/json", first, |page| {
                 let read = serde_json::from_slice::<Tags>(&page.bytes);
                 let read = read.map_err(|_| "not the JSON of a list of tags".to_owned())?;
                 let tags = read.tags.unwrap_or_default();
                 let all = tags.len();
-                let good = tags.into_iter().filter(|tag| image.with_tag(tag).is_ok());
-                let before = listed.items.len();
-                listed.items.extend(good);
-                listed.malformed += all.saturating_sub(listed.items.len().saturating_sub(before));
-                listed.is_cut = listed.items.len() > self.options.listed_max || page.next.is_some();
-                listed.items.truncate(self.options.listed_max);
-                Ok(listed.items.len() < self.options.listed_max)
+                let good: Vec<String> = tags.into_iter().filter(|tag| image.with_tag(tag).is_ok()).collect();
+                listed.malformed += all.saturating_sub(good.len());
+                Ok(listed.add(good.into_iter(), page.next.is_some(), self.options.listed_max))
             })?;
             Ok(listed)
         };
@@ -110,7 +119,7 @@ impl Client {
         artifact_type: Option<&str>,
     ) -> Result<Referrers, Error> {
         let what = format!("the referrers of {}", image.with_digest(subject));
-        let mut list = Listed { items: Vec::new(), is_cut: false, malformed: 0 };
+        let mut list = Listed::new();
         let mut first = place.url(image.repository(), &format!("referrers/{subject}"));
         if let Some(kind) = artifact_type {
             first = first.with_query(&[("artifactType", kind)]);
@@ -119,10 +128,8 @@ impl Client {
             let read = manifest::read(&page.bytes, &page.media_type);
             let Ok((_, Names::Index(entries))) = read else { return Err("no index of referrers".into()) };
             let is_wanted = |entry: &Descriptor| page.is_filtered || fits(entry, artifact_type);
-            list.items.extend(entries.into_iter().filter(is_wanted));
-            list.is_cut = list.items.len() > self.options.listed_max || page.next.is_some();
-            list.items.truncate(self.options.listed_max);
-            Ok(list.items.len() < self.options.listed_max)
+            let wanted = entries.into_iter().filter(is_wanted);
+            Ok(list.add(wanted, page.next.is_some(), self.options.listed_max))
         })?;
         Ok(Referrers { list, way: Way::Api })
     }
@@ -134,7 +141,7 @@ impl Client {
         subject: Digest,
         artifact_type: Option<&str>,
     ) -> Result<Referrers, Error> {
-        let mut list = Listed { items: Vec::new(), is_cut: false, malformed: 0 };
+        let mut list = Listed::new();
         let tagged = image.with_tag(&format!("sha256-{}", subject.hex()));
         let tagged = tagged.map_err(|error| Error::Option(error.to_string()))?;
         let found = match self.manifest_at(place, &tagged) {
@@ -146,9 +153,8 @@ impl Client {
             let detail = "the tag that lists referrers is no index".to_owned();
             return Err(Error::Malformed { what: tagged.to_string(), host: found.host, detail });
         };
-        list.items = entries.into_iter().filter(|entry| fits(entry, artifact_type)).collect();
-        list.is_cut = list.items.len() > self.options.listed_max;
-        list.items.truncate(self.options.listed_max);
+        let wanted = entries.into_iter().filter(|entry| fits(entry, artifact_type));
+        list.add(wanted, false, self.options.listed_max);
         Ok(Referrers { list, way: Way::Tag })
     }
 
