@@ -51,7 +51,7 @@ pub trait Lookup: Sync {
     /// What is known of a shard (`debian:12`, `npm`), `None` when there is none.
     fn source(&self, shard: &str) -> Option<DataSource>;
     /// Records on a package of a shard whose word on it is `wanted`; the name is in its ecosystem's
-    /// canonical form. `wanted` may also be asked about records that are left out after all. The
+    /// canonical form, in the order in which they were wanted; some may be left out after all. The
     /// advisories of all others are not read: most say nothing of the installed version.
     fn records_where(
         &self,

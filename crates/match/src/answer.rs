@@ -79,7 +79,7 @@ fn answer(data: &dyn Lookup, judged: &Judged<'_>, question: &Question<'_>) -> An
             let more = ask(&paid.shard, true)?;
             settle(own, more, paid.held, &mut || {
                 let shard = if paid.held { &paid.shard } else { &judged.shard };
-                let mut records = data.records(shard, &question.name)?;
+                let mut records = data.records(shard, question.name)?;
                 records.retain(|record| conditions::hold(&record.affected.conditions, question.package));
                 Ok(records)
             })
@@ -97,7 +97,8 @@ fn heard(
     answer: &mut Answer,
 ) -> Result<Vec<Heard>, LookupError> {
     let scheme = seaworthy_version::by_name(judged.scheme);
-    let guess = scheme.is_some_and(|scheme| (scheme.falls_back)(&question.version));
+    let guess = scheme.is_some_and(|scheme| (scheme.falls_back)(question.version));
+    let mut judgements = Vec::new();
     let mut wanted = |affected: &Affected| {
         if !conditions::hold(&affected.conditions, question.package) {
             return false;
@@ -110,25 +111,31 @@ fn heard(
             answer.version_unknown = true;
             return false;
         }
-        let judgement = judge(affected, &question.version, scheme);
-        if let Some(version) = guessed(affected, &judgement, guess.then_some(&question.version), scheme) {
+        let judgement = judge(affected, question.version, scheme);
+        if let Some(version) = guessed(affected, &judgement, guess.then_some(question.version), scheme) {
             answer.guessed.get_or_insert_with(|| (0, version.to_owned())).0 += 1;
         }
-        judgement != Judgement::Unaffected
+        let kept = judgement != Judgement::Unaffected;
+        if kept {
+            judgements.push(judgement);
+        }
+        kept
     };
-    let records = data.records_where(shard, &question.name, &mut wanted)?;
-    let with_judgement = |record: Record| {
-        let judgement = judge(&record.affected, &question.version, scheme?);
-        Some(Heard { record, judgement, paid })
-    };
-    Ok(records.into_iter().filter_map(with_judgement).collect())
+    let records = data.records_where(shard, question.name, &mut wanted)?;
+    if records.len() != judgements.len() {
+        // Some that were wanted are not among them.
+        let again = |record: &Record| Some(judge(&record.affected, question.version, scheme?));
+        judgements = records.iter().filter_map(again).collect();
+    }
+    let heard = |(record, judgement)| Heard { record, judgement, paid };
+    Ok(records.into_iter().zip(judgements).map(heard).collect())
 }
 
 /// The version that had to be guessed at to judge: the installed one, or a bound.
 fn guessed<'a>(
     affected: &'a Affected,
     judgement: &Judgement,
-    installed: Option<&'a String>,
+    installed: Option<&'a str>,
     scheme: &Scheme,
 ) -> Option<&'a str> {
     // A version that is listed needs no order.
@@ -141,7 +148,7 @@ fn guessed<'a>(
         .filter(|bound| *bound != "0")
         .peekable();
     bounds.peek()?;
-    installed.map(String::as_str).or_else(|| bounds.find(|bound| (scheme.falls_back)(bound)))
+    installed.or_else(|| bounds.find(|bound| (scheme.falls_back)(bound)))
 }
 
 /// Joins the words of the release's data and of its subscription's. Of a vulnerability that both speak

@@ -74,7 +74,7 @@ impl<'a> Coverage<'a> {
     /// Remembers the names a shard is asked for, when import lost something of it.
     fn asks(&mut self, shard: &str, judged: &Judged<'_>) {
         if !self.data.lost(shard).is_empty() {
-            let names = judged.questions.iter().map(|question| question.name.clone());
+            let names = judged.questions.iter().map(|question| question.name.to_owned());
             self.asked.entry(shard.to_owned()).or_default().extend(names);
         }
     }

@@ -75,7 +75,7 @@ fn said(
         }
         found.push(Explanation {
             package: judged.subject.name.clone(),
-            version: question.version.clone(),
+            version: question.version.to_owned(),
             purl: judged.subject.purl.clone(),
             advisory: record.advisory.id.clone(),
             source: record.advisory.source.clone(),

@@ -18,26 +18,27 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Gathers hits and turns them into findings.
-pub(crate) struct Collector<'d> {
-    data: &'d dyn Lookup,
+pub(crate) struct Collector<'a> {
+    data: &'a dyn Lookup,
     /// Boxed: the map moves its values when it grows.
-    drafts: BTreeMap<Key, Box<Draft>>,
+    drafts: BTreeMap<Key<'a>, Box<Draft<'a>>>,
 }
 
 /// Vulnerability, identity of the subject, version, owner.
-type Key = (String, String, String, String);
+type Key<'a> = (String, &'a str, &'a str, &'a str);
 
 /// What is gathered about one finding.
-struct Draft {
+struct Draft<'a> {
     id: FindingId,
     subject: Subject,
-    owner: Option<String>,
+    owner: Option<&'a str>,
     scheme: &'static str,
     aliases: Vec<String>,
     hits: Vec<Heard>,
 }
 
 /// One record's word.
+#[derive(Clone)]
 struct Heard {
     advisory: Arc<Advisory>,
     /// What it says of this package in particular.
@@ -53,15 +54,15 @@ impl Heard {
     }
 }
 
-impl<'d> Collector<'d> {
-    pub(crate) fn new(data: &'d dyn Lookup) -> Self {
+impl<'a> Collector<'a> {
+    pub(crate) fn new(data: &'a dyn Lookup) -> Self {
         Self { data, drafts: BTreeMap::new() }
     }
 
     /// Takes what data answered to a question about a subject.
     pub(crate) fn take(
         &mut self,
-        judged: &Judged<'_>,
+        judged: &'a Judged<'_>,
         question: &Question<'_>,
         answer: Answer,
         coverage: &mut Coverage<'_>,
@@ -93,7 +94,7 @@ impl<'d> Collector<'d> {
 
     fn hear(
         &mut self,
-        judged: &Judged<'_>,
+        judged: &'a Judged<'_>,
         question: &Question<'_>,
         (record, paid): (Record, Option<&Paid>),
         hit: &Hit,
@@ -108,7 +109,7 @@ impl<'d> Collector<'d> {
             shard,
             comparison: Comparison {
                 scheme: judged.scheme.into(),
-                installed: question.version.clone(),
+                installed: question.version.to_owned(),
                 range: hit.range.clone(),
             },
             status: match (hit.fixed.is_some(), affected.status) {
@@ -124,21 +125,17 @@ impl<'d> Collector<'d> {
         };
         let advisory = Arc::new(advisory);
         let ratings = Arc::new(affected.ratings);
-        for vulnerability in vulnerabilities {
-            let heard = Heard {
-                advisory: Arc::clone(&advisory),
-                ratings: Arc::clone(&ratings),
-                reason: reason.clone(),
-                offers_fix: out_of_reach.is_none(),
-            };
+        let heard = Heard { advisory, ratings, reason, offers_fix: out_of_reach.is_none() };
+        let times = vulnerabilities.len();
+        for (vulnerability, heard) in vulnerabilities.into_iter().zip(std::iter::repeat_n(heard, times)) {
             self.keep(judged, vulnerability, heard);
         }
     }
 
-    fn keep(&mut self, judged: &Judged<'_>, vulnerability: Vulnerability, heard: Heard) {
+    fn keep(&mut self, judged: &'a Judged<'_>, vulnerability: Vulnerability, heard: Heard) {
         let Vulnerability { id, aliases } = vulnerability;
-        let owner = judged.owner().unwrap_or_default().to_owned();
-        let key = (id, judged.identity.clone(), judged.subject.version.clone(), owner);
+        let owner = judged.owner();
+        let key = (id, judged.identity.as_str(), judged.subject.version.as_str(), owner.unwrap_or_default());
         let draft = match self.drafts.entry(key) {
             Entry::Occupied(draft) => draft.into_mut(),
             Entry::Vacant(place) => {
@@ -146,7 +143,7 @@ impl<'d> Collector<'d> {
                 let draft = Draft {
                     id: FindingId::new(FindingKind::Vulnerability, id, &judged.identity, judged.place),
                     subject: judged.subject.clone(),
-                    owner: judged.owner().map(str::to_owned),
+                    owner,
                     scheme: judged.scheme,
                     aliases: Vec::new(),
                     hits: Vec::new(),
@@ -165,13 +162,15 @@ impl<'d> Collector<'d> {
     pub(crate) fn finish(self, coverage: &mut Coverage<'_>) -> (Vec<Finding>, Vec<Finding>) {
         let data = self.data;
         let mut drafts = self.drafts.into_iter();
-        let half = if drafts.len() < DRAFTS_MIN { drafts.len() } else { drafts.len() / 2 };
+        let count = drafts.len();
+        let half = if count < DRAFTS_MIN { count } else { count / 2 };
         // Drafts are sorted: few vulnerabilities stand in both halves.
-        let first: Vec<(Key, Box<Draft>)> = drafts.by_ref().take(half).collect();
-        let second: Vec<(Key, Box<Draft>)> = drafts.collect();
+        let first: Vec<(Key<'_>, Box<Draft<'_>>)> = drafts.by_ref().take(half).collect();
+        let second: Vec<(Key<'_>, Box<Draft<'_>>)> = drafts.collect();
         let (mut finished, second) = std::thread::scope(|scope| {
-            let other = (!second.is_empty()).then(|| scope.spawn(move || finish_some(data, second)));
-            let finished = finish_some(data, first);
+            let other =
+                (!second.is_empty()).then(|| scope.spawn(move || finish_some(data, second, count - half)));
+            let finished = finish_some(data, first, count);
             let join = |other: std::thread::ScopedJoinHandle<'_, Finished>| {
                 other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
@@ -197,9 +196,9 @@ struct Finished {
     errors: Vec<LookupError>,
 }
 
-fn finish_some(data: &dyn Lookup, drafts: Vec<(Key, Box<Draft>)>) -> Finished {
+fn finish_some(data: &dyn Lookup, drafts: Vec<(Key<'_>, Box<Draft<'_>>)>, room: usize) -> Finished {
     let mut known: BTreeMap<String, Enrichment> = BTreeMap::new();
-    let mut finished = Finished::default();
+    let mut finished = Finished { findings: Vec::with_capacity(room), ..Finished::default() };
     for ((vulnerability, ..), draft) in drafts {
         // Nobody says that it is affected: there is nothing to suppress.
         if draft.hits.iter().all(|heard| heard.reason.status == Status::NotAffected) {
@@ -220,7 +219,7 @@ fn finish_some(data: &dyn Lookup, drafts: Vec<(Key, Box<Draft>)>) -> Finished {
     finished
 }
 
-fn finding(vulnerability: String, mut draft: Draft, enrichment: &Enrichment) -> Finding {
+fn finding(vulnerability: String, mut draft: Draft<'_>, enrichment: &Enrichment) -> Finding {
     draft.hits.sort_by(|a, b| {
         a.reason
             .advisory
@@ -240,18 +239,11 @@ fn finding(vulnerability: String, mut draft: Draft, enrichment: &Enrichment) -> 
     let mut bulletins: Vec<String> =
         draft.hits.iter().map(|h| h.advisory.id.clone()).filter(|id| is_bulletin(id)).collect();
     bulletins.dedup();
-    let best = standing
-        .iter()
-        .min_by_key(|heard| (is_bulletin(&heard.advisory.id), heard.advisory.summary.is_empty()));
-    let text =
-        |pick: fn(&Advisory) -> &str| best.map(|heard| pick(&heard.advisory)).unwrap_or_default().to_owned();
-    let title = text(|advisory| &advisory.summary);
-    let description = text(|advisory| &advisory.details);
     let mut finding = Finding {
         id: draft.id,
         kind: FindingKind::Vulnerability,
-        title: if title.is_empty() { enrichment.summary.clone() } else { title },
-        description,
+        title: String::new(),
+        description: String::new(),
         aliases,
         bulletins,
         severity,
@@ -266,17 +258,37 @@ fn finding(vulnerability: String, mut draft: Draft, enrichment: &Enrichment) -> 
         cwes: joined(standing.iter().flat_map(|h| &h.advisory.cwes).chain(&enrichment.cwes)),
         references: references(&standing),
         published: standing.iter().filter_map(|heard| heard.advisory.published).min(),
-        reasons: draft.hits.into_iter().map(|heard| heard.reason).collect(),
+        reasons: Vec::new(),
         subject: draft.subject,
         vulnerability,
         suppression,
     };
+    (finding.title, finding.description) = texts(&mut draft.hits);
+    if finding.title.is_empty() {
+        finding.title.clone_from(&enrichment.summary);
+    }
+    finding.reasons = draft.hits.into_iter().map(|heard| heard.reason).collect();
     finding.priority = priority(&finding);
     finding
 }
 
+/// Title and description by the best of the records that stand: moved out of a record that speaks of
+/// nothing else.
+fn texts(hits: &mut [Heard]) -> (String, String) {
+    let all_withdrawn = hits.iter().all(Heard::is_withdrawn);
+    let best = hits
+        .iter_mut()
+        .filter(|heard| all_withdrawn || !heard.is_withdrawn())
+        .min_by_key(|heard| (is_bulletin(&heard.advisory.id), heard.advisory.summary.is_empty()));
+    let Some(best) = best else { return Default::default() };
+    match Arc::get_mut(&mut best.advisory) {
+        Some(own) => (std::mem::take(&mut own.summary), std::mem::take(&mut own.details)),
+        None => (best.advisory.summary.clone(), best.advisory.details.clone()),
+    }
+}
+
 /// Why a finding does not count, if it does not.
-fn suppression(draft: &Draft, enrichment: &Enrichment) -> Option<Suppression> {
+fn suppression(draft: &Draft<'_>, enrichment: &Enrichment) -> Option<Suppression> {
     let by = |by: &str, reason: String| Some(Suppression { by: by.into(), reason, expires: None });
     if draft.hits.iter().all(|heard| heard.is_withdrawn()) {
         return by("withdrawn", "every advisory that says so has been withdrawn".into());

@@ -38,9 +38,9 @@ pub struct Paid {
 /// A name to look up, with the version to compare.
 pub struct Question<'a> {
     /// Name in the data.
-    pub name: String,
+    pub name: &'a str,
     /// Version to compare.
-    pub version: String,
+    pub version: &'a str,
     /// The package that asks; its facts answer conditions.
     pub package: &'a Package,
 }
@@ -58,22 +58,19 @@ impl Judged<'_> {
 
 /// Everything to judge, in a stable order.
 pub fn subjects(inventory: &Inventory) -> Vec<Judged<'_>> {
-    let mut groups: BTreeMap<(String, String, String, String), Vec<&Package>> = BTreeMap::new();
+    let mut groups: BTreeMap<[&str; 4], Vec<&Package>> = BTreeMap::new();
     for package in &inventory.packages {
         let of_distribution = ecosystem::by_id(&package.ecosystem).is_some_and(|e| e.of_distribution);
         let (name, version) = match of_distribution {
             true => package.source_or_self(),
             false => (package.name.as_str(), package.version.as_str()),
         };
-        let owner = package.owner.clone().unwrap_or_default();
-        groups
-            .entry((package.ecosystem.clone(), name.into(), version.into(), owner))
-            .or_default()
-            .push(package);
+        let owner = package.owner.as_deref().unwrap_or_default();
+        groups.entry([&package.ecosystem, name, version, owner]).or_default().push(package);
     }
     groups
         .into_iter()
-        .map(|((ecosystem, name, version, _), packages)| {
+        .map(|([ecosystem, name, version, _], packages)| {
             judged(inventory, ecosystem, name, version, packages)
         })
         .collect()
@@ -81,13 +78,13 @@ pub fn subjects(inventory: &Inventory) -> Vec<Judged<'_>> {
 
 fn judged<'a>(
     inventory: &Inventory,
-    ecosystem: String,
-    name: String,
-    version: String,
+    ecosystem: &'a str,
+    name: &'a str,
+    version: &'a str,
     packages: Vec<&'a Package>,
 ) -> Judged<'a> {
     let os = inventory.os.as_ref();
-    let record = ecosystem::by_id(&ecosystem);
+    let record = ecosystem::by_id(ecosystem);
     let of_distribution = record.is_some_and(|e| e.of_distribution);
     let distribution = os.and_then(distribution::of).filter(|_| of_distribution);
     let by_binary = distribution.is_some_and(|d| d.data_by_binary);
@@ -96,17 +93,17 @@ fn judged<'a>(
             .filter(|_| distribution.is_some_and(|d| d.ecosystem == ecosystem))
             .and_then(|os| os.shard())
             .unwrap_or_default(),
-        false => ecosystem.clone(),
+        false => ecosystem.to_owned(),
     };
     let paid = distribution.filter(|_| !shard.is_empty()).and_then(|distribution| {
         let subscription = distribution.subscription?;
-        let held = subscription.made(&version);
+        let held = subscription.made(version);
         Some(Paid { shard: distribution.subscription_shard(os?)?, label: subscription.label, held })
     });
     let shown = Package {
-        name: name.clone(),
-        version: version.clone(),
-        ecosystem: ecosystem.clone(),
+        name: name.to_owned(),
+        version: version.to_owned(),
+        ecosystem: ecosystem.to_owned(),
         ..Package::default()
     };
     let purl = shown.purl(os);
@@ -115,20 +112,15 @@ fn judged<'a>(
         binaries: binaries(&packages, of_distribution),
         locations: locations(&packages),
         layer: packages.iter().filter_map(|package| package.layer).min(),
-        ecosystem,
-        name: name.clone(),
-        version: version.clone(),
+        ecosystem: ecosystem.to_owned(),
+        name: name.to_owned(),
+        version: version.to_owned(),
     };
     let questions = match by_binary {
-        true => packages
-            .iter()
-            .map(|p| Question { name: p.name.clone(), version: p.version.clone(), package: p })
-            .collect(),
-        false => packages
-            .iter()
-            .take(1)
-            .map(|p| Question { name: name.clone(), version: version.clone(), package: p })
-            .collect(),
+        true => {
+            packages.iter().map(|p| Question { name: &p.name, version: &p.version, package: p }).collect()
+        }
+        false => packages.iter().take(1).map(|p| Question { name, version, package: p }).collect(),
     };
     Judged {
         subject,

@@ -93,17 +93,13 @@ pub struct Applied {
 }
 
 /// Applies a policy. `notes` are the coverage of all stages.
-pub fn apply(policy: &Policy, findings: Vec<Finding>, notes: Vec<Note>, today: Date) -> Applied {
+pub fn apply(policy: &Policy, mut findings: Vec<Finding>, notes: Vec<Note>, today: Date) -> Applied {
     let mut coverage = expired_decisions(policy, &findings, &notes, today);
-    let (mut counting, mut suppressed) = (Vec::new(), Vec::new());
-    for mut finding in findings {
-        finding.suppression =
-            decision(policy, &finding, today).or_else(|| filtered(&policy.filter, &finding));
-        match finding.suppression {
-            Some(_) => suppressed.push(finding),
-            None => counting.push(finding),
-        }
-    }
+    let does_not_count = |finding: &mut Finding| {
+        finding.suppression = decision(policy, finding, today).or_else(|| filtered(&policy.filter, finding));
+        finding.suppression.is_some()
+    };
+    let suppressed = findings.extract_if(.., does_not_count).collect();
     let mut accepted = Vec::new();
     for note in notes {
         let entry =
@@ -116,8 +112,8 @@ pub fn apply(policy: &Policy, findings: Vec<Finding>, notes: Vec<Note>, today: D
     coverage.sort_by(|a, b| b.grade.cmp(&a.grade).then_with(|| a.cmp(b)));
     coverage.dedup();
     accepted.sort();
-    let verdict = verdict(policy, &counting, &coverage);
-    Applied { verdict, findings: counting, suppressed, coverage, accepted }
+    let verdict = verdict(policy, &findings, &coverage);
+    Applied { verdict, findings, suppressed, coverage, accepted }
 }
 
 fn decision(policy: &Policy, finding: &Finding, today: Date) -> Option<Suppression> {

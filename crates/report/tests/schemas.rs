@@ -187,3 +187,17 @@ fn templates_are_bounded_and_strict() {
             .is_err()
     );
 }
+
+#[test]
+fn a_report_of_many_findings_is_the_same_document() {
+    let mut report = common::busy();
+    for count in [127, 128, 129, 1_000] {
+        let all = report.findings.clone();
+        report.findings = all.iter().cycle().take(count).cloned().collect();
+        let format = seaworthy_report::by_name("json").expect("is there");
+        let mut written = Vec::new();
+        format.write(&report, &seaworthy_report::Options::default(), &mut written).expect("memory");
+        let plain = serde_json::to_string_pretty(&report).expect("is JSON") + "\n";
+        assert!(written == plain.as_bytes(), "{count} findings");
+    }
+}

@@ -90,14 +90,13 @@ impl Inventory {
             package.locations.dedup();
         }
         self.packages.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.locations.cmp(&b.locations)));
-        let mut joined: Vec<Package> = Vec::with_capacity(self.packages.len());
-        for package in std::mem::take(&mut self.packages) {
-            match joined.last_mut() {
-                Some(last) if key(last) == key(&package) => join(last, package),
-                _ => joined.push(package),
+        self.packages.dedup_by(|next, kept| {
+            let same = key(next) == key(kept);
+            if same {
+                join(kept, std::mem::take(next));
             }
-        }
-        self.packages = joined;
+            same
+        });
         self.unidentified.sort();
         self.unidentified.dedup();
     }

@@ -9,10 +9,13 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::io::{self, Write};
+use zstd::bulk::Compressor;
+use zstd::dict::EncoderDictionary;
+use zstd::zstd_safe::{CParameter, ParamSwitch};
 
 /// Bytes of a block before compression; one item may be larger. Statements on packages stand in
 /// smaller blocks than texts: each look-up decompresses one of them.
-const BLOCK_BYTES: [usize; 2] = [2 << 10, 4 << 10];
+const BLOCK_BYTES: [usize; 2] = [1 << 10, 4 << 10];
 /// What fills blocks of its own: index into [`BLOCK_BYTES`].
 const STATEMENTS: usize = 0;
 const TEXTS: usize = 1;
@@ -203,11 +206,19 @@ fn trained<'a>(sample: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 
 type Place = [u32; 3];
 
+/// Makes frames that are quick to read: without Huffman codes, whose tables take longer to build than
+/// blocks as small as ours take to copy. The file grows by a twentieth.
+fn compressor<'a>(prepared: &'a EncoderDictionary<'static>) -> io::Result<Compressor<'a>> {
+    let mut compressor = Compressor::with_prepared_dictionary(prepared)?;
+    compressor.set_parameter(CParameter::LiteralCompressionMode(ParamSwitch::Disable))?;
+    Ok(compressor)
+}
+
 /// Items to compressed blocks in a file.
 struct Blocks<W: Write> {
     writer: Writer<W>,
     dictionary: Vec<u8>,
-    prepared: zstd::dict::EncoderDictionary<'static>,
+    prepared: EncoderDictionary<'static>,
     /// The block that grows, for each kind of content, with its number.
     growing: [(u32, Vec<u8>); 2],
     waiting: Vec<(u32, Vec<u8>)>,
@@ -220,7 +231,7 @@ impl<W: Write> Blocks<W> {
     fn new(output: W, kind: Kind, dictionary: Vec<u8>) -> io::Result<Self> {
         let mut writer = Writer::new(output, kind)?;
         writer.begin(*b"DATA", Guard::Blocks)?;
-        let prepared = zstd::dict::EncoderDictionary::copy(&dictionary, LEVEL);
+        let prepared = EncoderDictionary::copy(&dictionary, LEVEL);
         let (growing, waiting, table) = (Default::default(), Vec::new(), Vec::new());
         Ok(Self { writer, dictionary, prepared, growing, waiting, started: 0, offset: 0, table })
     }
@@ -255,13 +266,15 @@ impl<W: Write> Blocks<W> {
     fn compress(&mut self) -> io::Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         let prepared = &self.prepared;
-        let start = || zstd::bulk::Compressor::with_prepared_dictionary(prepared);
         let packed: Vec<Vec<u8>> = waiting
             .par_iter()
-            .map_init(start, |compressor, (_, block)| match compressor {
-                Ok(compressor) => compressor.compress(block),
-                Err(error) => Err(io::Error::other(error.to_string())),
-            })
+            .map_init(
+                || compressor(prepared),
+                |compressor, (_, block)| match compressor {
+                    Ok(compressor) => compressor.compress(block),
+                    Err(error) => Err(io::Error::other(error.to_string())),
+                },
+            )
             .collect::<io::Result<_>>()?;
         self.table.resize(self.started as usize, [0; BLOCK_ENTRY]);
         for ((number, raw), bytes) in waiting.iter().zip(&packed) {

@@ -7,11 +7,13 @@
 
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 const MAGIC: &[u8; 8] = b"SEAWDB\r\n";
 const END: &[u8; 8] = b"SEAWEND\n";
@@ -38,7 +40,7 @@ pub type Tag = [u8; 4];
 /// How a section is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
-    /// One checksum, checked when the file is opened.
+    /// One checksum, checked when the section is first used.
     Whole,
     /// The section's blocks have checksums of their own.
     Blocks,
@@ -63,7 +65,26 @@ impl Bytes {
 #[derive(Debug)]
 pub struct Container {
     bytes: Bytes,
-    sections: BTreeMap<Tag, Range<usize>>,
+    sections: BTreeMap<Tag, Section>,
+}
+
+/// Where a section lies, and whether its bytes are those that were written.
+#[derive(Debug)]
+struct Section {
+    range: Range<usize>,
+    /// Zero stands for sections whose blocks are checked one by one.
+    crc: u32,
+    sound: OnceLock<bool>,
+}
+
+/// A section that fails its checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SectionDamaged(pub Tag);
+
+impl fmt::Display for SectionDamaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its section {}", self.0.escape_ascii())
+    }
 }
 
 /// Why a file cannot be used.
@@ -148,36 +169,38 @@ impl Container {
         }
         let mut sections = BTreeMap::new();
         for entry in table.chunks_exact(24) {
-            let (tag, range) = section(all, entry)?;
-            sections.insert(tag, range);
+            let (tag, section) = section(all, entry)?;
+            sections.insert(tag, section);
         }
         Ok(Self { bytes, sections })
     }
 
-    /// The bytes of a section; empty when the file has none of that name.
-    pub fn section(&self, tag: Tag) -> &[u8] {
-        let range = self.sections.get(&tag).cloned().unwrap_or(0..0);
-        self.bytes.get().get(range).unwrap_or_default()
+    /// The bytes of a section; empty when the file has none of that name. The first use checks them.
+    pub fn section(&self, tag: Tag) -> Result<&[u8], SectionDamaged> {
+        let Some(section) = self.sections.get(&tag) else { return Ok(&[]) };
+        let bytes = self.bytes.get().get(section.range.clone()).ok_or(SectionDamaged(tag))?;
+        let check = || section.crc == 0 || section.crc == checksum(bytes);
+        section.sound.get_or_init(check).then_some(bytes).ok_or(SectionDamaged(tag))
+    }
+    /// Checks every section that has a checksum of its own.
+    pub fn check(&self) -> Result<(), SectionDamaged> {
+        self.sections.keys().try_for_each(|tag| self.section(*tag).map(drop))
     }
 }
 
-/// Reads one entry of the table and checks the section it names.
-fn section(all: &[u8], entry: &[u8]) -> Result<(Tag, Range<usize>), OpenError> {
+/// Reads one entry of the table.
+fn section(all: &[u8], entry: &[u8]) -> Result<(Tag, Section), OpenError> {
     let tag: Option<Tag> = entry.get(..4).and_then(|tag| tag.try_into().ok());
-    let place = (u64_at(entry, 8), u64_at(entry, 16));
-    let (Some(tag), (Some(offset), Some(length))) = (tag, place) else {
+    let place = (u32_at(entry, 4), u64_at(entry, 8), u64_at(entry, 16));
+    let (Some(tag), (Some(crc), Some(offset), Some(length))) = (tag, place) else {
         return damaged("the table of sections is cut short");
     };
     let bounds = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
-    let found = bounds.and_then(|(at, length)| Some((at..at.checked_add(length)?, slice(all, at, length)?)));
-    let Some((range, bytes)) = found else { return damaged("a section lies outside the file") };
-    // Zero stands for sections whose blocks are checked one by one.
-    match u32_at(entry, 4) {
-        Some(0) => {}
-        Some(crc) if crc == checksum(bytes) => {}
-        _ => return damaged("a section fails its checksum"),
-    }
-    Ok((tag, range))
+    let range = bounds.and_then(|(at, length)| Some(at..at.checked_add(length)?));
+    let Some(range) = range.filter(|range| range.end <= all.len()) else {
+        return damaged("a section lies outside the file");
+    };
+    Ok((tag, Section { range, crc, sound: OnceLock::new() }))
 }
 
 /// CRC32 of a whole section; never zero, which means "checked by blocks".
@@ -302,9 +325,9 @@ mod tests {
     #[test]
     fn sections_come_back() {
         let container = Container::from_bytes(sample(), Kind::Packages).expect("sound");
-        assert_eq!(container.section(*b"ABCD"), b"hello");
-        assert_eq!(container.section(*b"DATA"), b"blocks");
-        assert_eq!(container.section(*b"NONE"), b"");
+        assert_eq!(container.section(*b"ABCD"), Ok(b"hello".as_slice()));
+        assert_eq!(container.section(*b"DATA"), Ok(b"blocks".as_slice()));
+        assert_eq!(container.section(*b"NONE"), Ok(b"".as_slice()));
         assert!(Container::from_bytes(sample(), Kind::Epss).is_err());
     }
 
@@ -315,7 +338,8 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 0x55;
             let padding = (21..24).contains(&at) || (24..30).contains(&at);
-            assert_eq!(Container::from_bytes(bad, Kind::Packages).is_ok(), padding, "byte {at}");
+            let opened = Container::from_bytes(bad, Kind::Packages);
+            assert_eq!(opened.is_ok_and(|it| it.check().is_ok()), padding, "byte {at}");
         }
         for length in 0..good.len() {
             assert!(

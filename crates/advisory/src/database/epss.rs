@@ -1,15 +1,15 @@
 //! EPSS scores of all CVEs: sorted numeric keys, ten bytes each, searched in place.
 //!
-//! Layout: `EIDX` has 8 bytes for each block (first key, CRC32), `EDAT` blocks of 1,024 entries: key
+//! Layout: `EKEY` has 8 bytes for each block (first key, CRC32), `EDAT` blocks of 128 entries: key
 //! (4 bytes: year − 1970 in the upper 7 bits, number in the lower 25), probability and percentile
 //! (3 bytes each, in millionths). What it does not do: hold ids that are no CVE ids.
 
-use super::container::{Container, Guard, Kind, Writer, slice, u32_at};
+use super::container::{Container, Guard, Kind, Tag, Writer, slice, u32_at};
 use seaworthy_types::Epss;
 use std::io::{self, Write};
 
 const ENTRY: usize = 10;
-const BLOCK: usize = 1_024 * ENTRY;
+const BLOCK: usize = 128 * ENTRY;
 
 /// A CVE id as a number that sorts by year and number.
 pub fn key_of(id: &str) -> Option<u32> {
@@ -50,7 +50,7 @@ pub fn write<W: Write>(output: W, entries: &[(u32, u32, u32)]) -> io::Result<(W,
         index.extend(crc32fast::hash(&block).to_le_bytes());
         writer.write(&block)?;
     }
-    writer.begin(*b"EIDX", Guard::Whole)?;
+    writer.begin(*b"EKEY", Guard::Whole)?;
     writer.write(&index)?;
     writer.finish()
 }
@@ -58,7 +58,10 @@ pub fn write<W: Write>(output: W, entries: &[(u32, u32, u32)]) -> io::Result<(W,
 /// The score of a CVE; `Err` says what is damaged.
 pub fn find(container: &Container, id: &str) -> Result<Option<Epss>, String> {
     let Some(key) = key_of(id) else { return Ok(None) };
-    let index = container.section(*b"EIDX");
+    let index = section(container, *b"EKEY")?;
+    if index.is_empty() && !section(container, *b"EDAT")?.is_empty() {
+        return Err("its index is missing".into());
+    }
     let first = |at: usize| u32_at(index, at.saturating_mul(8));
     let count = partition(index.len() / 8, |at| first(at).is_some_and(|first| first <= key));
     let Some(block) = count.checked_sub(1) else { return Ok(None) };
@@ -75,18 +78,22 @@ pub fn find(container: &Container, id: &str) -> Result<Option<Epss>, String> {
 
 /// Checks every block.
 pub fn verify(container: &Container) -> Result<(), String> {
-    let blocks = container.section(*b"EIDX").len() / 8;
-    if container.section(*b"EDAT").len().div_ceil(BLOCK) != blocks {
+    let blocks = section(container, *b"EKEY")?.len() / 8;
+    if section(container, *b"EDAT")?.len().div_ceil(BLOCK) != blocks {
         return Err("its index does not fit its blocks".into());
     }
     (0..blocks).try_for_each(|block| block_bytes(container, block).map(drop))
 }
 
+fn section(container: &Container, tag: Tag) -> Result<&[u8], String> {
+    container.section(tag).map_err(|damage| damage.to_string())
+}
+
 fn block_bytes(container: &Container, block: usize) -> Result<&[u8], String> {
-    let data = container.section(*b"EDAT");
+    let data = section(container, *b"EDAT")?;
     let start = block.saturating_mul(BLOCK).min(data.len());
     let bytes = data.get(start..start.saturating_add(BLOCK).min(data.len())).unwrap_or_default();
-    let crc = u32_at(container.section(*b"EIDX"), block.saturating_mul(8).saturating_add(4));
+    let crc = u32_at(section(container, *b"EKEY")?, block.saturating_mul(8).saturating_add(4));
     if crc != Some(crc32fast::hash(bytes)) {
         return Err(format!("block {block}"));
     }

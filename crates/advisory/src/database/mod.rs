@@ -23,7 +23,7 @@
 //! | `ITEM` | for each name: u32 block, u32 offset, u32 length of its item |
 //! | `ADVI` | for each advisory number: the same three numbers |
 //! | `TAIL` | numbers of names, sorted by last part (after `:` or `/`) and then by name; empty when no name has parts |
-//! | `EDAT`, `EIDX` | EPSS (see `epss`) |
+//! | `EDAT`, `EKEY` | EPSS (see `epss`; `EIDX` was the index of larger blocks) |
 //!
 //! A package's item: count, then for each entry the number of the advisory and what it says of the
 //! package. An advisory's item: its vulnerabilities, then the advisory. A vulnerability's item: its
@@ -52,7 +52,7 @@ use container::{Container, Kind, hex, sha256_of};
 use index::{FILE_KIND_EPSS, FILE_KIND_PACKAGES, FILE_KIND_VULNERABILITIES};
 use seaworthy_types::{Affected, Completeness, DataSource, DataStatus, Enrichment, Note, Outcome, Timestamp};
 use sha2::{Digest as _, Sha256};
-use shard::{Shard, lookup_error};
+use shard::{Shard, damaged, lookup_error};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -190,10 +190,6 @@ impl Database {
         };
         Ok(Opened::Shard(Shard::open(&path, facts.bytes, kind, &facts.shard)?, kind))
     }
-}
-
-fn damaged(shard: &str, what: &str) -> LookupError {
-    LookupError::Damaged { shard: shard.to_owned(), what: what.to_owned() }
 }
 
 impl Lookup for Database {

@@ -1,9 +1,9 @@
 //! One shard's file as a read-only look-up: names to items, items in compressed blocks.
 //!
 //! Layout: `database/mod.rs`. Nothing is parsed when a file is opened; every offset and length is
-//! checked at each use and each block's checksum before it is decompressed.
+//! checked at each use, a table's checksum at its first, and a block's before it is decompressed.
 
-use super::container::{Container, Kind, OpenError, slice, u32_at, u64_at};
+use super::container::{Container, Kind, OpenError, Tag, slice, u32_at, u64_at};
 use super::stored::{Malformed, decode_advisory, decode_enrichment, decode_package};
 use crate::{LookupError, Record};
 use seaworthy_types::{Affected, Enrichment};
@@ -59,9 +59,10 @@ impl Shard {
     }
     /// A shard out of an opened file.
     pub fn new(container: Container, name: &str) -> Result<Self, LookupError> {
-        let dictionary = Some(container.section(*b"DICT")).filter(|bytes| !bytes.is_empty());
+        let section = |tag| container.section(tag).map_err(|damage| damaged(name, &damage.to_string()));
+        let dictionary = Some(section(*b"DICT")?).filter(|bytes| !bytes.is_empty());
         let dictionary = dictionary.map(DDict::create);
-        let keys = u32_at(container.section(*b"KEYS"), 0).unwrap_or(0) as usize;
+        let keys = u32_at(section(*b"KEYS")?, 0).unwrap_or(0) as usize;
         let number = NEXT_NUMBER.fetch_add(1, AtomicOrdering::Relaxed);
         Ok(Self { name: name.to_owned(), container, dictionary, keys, number })
     }
@@ -107,7 +108,7 @@ impl Shard {
     }
     /// Names whose last part is `last`.
     pub fn names_ending(&self, last: &str) -> Result<Vec<String>, LookupError> {
-        let tails = self.container.section(*b"TAIL");
+        let tails = self.section(*b"TAIL")?;
         if tails.is_empty() {
             // No name of this shard has parts.
             return Ok(self.find(last)?.map(|_| last.to_owned()).into_iter().collect());
@@ -137,6 +138,7 @@ impl Shard {
     }
     /// Reads everything; the first thing that is wrong is the error.
     pub fn verify(&self, kind: Kind) -> Result<(), LookupError> {
+        self.container.check().map_err(|damage| self.damaged(&damage.to_string()))?;
         let mut last: Option<&str> = None;
         for index in 0..self.keys {
             let name = self.name(index)?;
@@ -153,7 +155,7 @@ impl Shard {
     }
 
     fn key(&self, index: usize) -> Option<&[u8]> {
-        let section = self.container.section(*b"KEYS");
+        let section = self.container.section(*b"KEYS").ok()?;
         if index >= self.keys {
             return None;
         }
@@ -182,7 +184,7 @@ impl Shard {
         index: usize,
         block: &'b mut Option<Block>,
     ) -> Result<&'b [u8], LookupError> {
-        let places = self.container.section(table);
+        let places = self.section(table)?;
         let place = index.checked_mul(PLACE_ENTRY).and_then(|at| slice(places, at, PLACE_ENTRY));
         let place = place.and_then(|p| Some((u32_at(p, 0)?, u32_at(p, 4)?, u32_at(p, 8)?)));
         let (number, start, length) = place.ok_or_else(|| self.damaged("its index of items"))?;
@@ -218,12 +220,12 @@ impl Shard {
     }
     fn decompress(&self, number: u32, output: &mut Vec<u8>) -> Result<(), LookupError> {
         let failed = || self.damaged(&format!("block {number}"));
-        let table = self.container.section(*b"BLOX");
+        let table = self.section(*b"BLOX")?;
         let entry = (number as usize).checked_mul(BLOCK_ENTRY).and_then(|at| slice(table, at, BLOCK_ENTRY));
         let entry = entry.and_then(|e| Some((u64_at(e, 0)?, u32_at(e, 8)?, u32_at(e, 12)?, u32_at(e, 16)?)));
         let (offset, packed, raw, crc) = entry.ok_or_else(failed)?;
         let offset = usize::try_from(offset).map_err(|_| failed())?;
-        let bytes = slice(self.container.section(*b"DATA"), offset, packed as usize).ok_or_else(failed)?;
+        let bytes = slice(self.section(*b"DATA")?, offset, packed as usize).ok_or_else(failed)?;
         if crc32fast::hash(bytes) != crc || raw as usize > BLOCK_BYTES_MAX {
             return Err(failed());
         }
@@ -238,12 +240,20 @@ impl Shard {
         }
         Ok(())
     }
+    fn section(&self, tag: Tag) -> Result<&[u8], LookupError> {
+        self.container.section(tag).map_err(|damage| self.damaged(&damage.to_string()))
+    }
     fn malformed(&self, _: Malformed) -> LookupError {
         self.damaged("a record that cannot be decoded")
     }
     fn damaged(&self, what: &str) -> LookupError {
-        LookupError::Damaged { shard: self.name.clone(), what: what.to_owned() }
+        damaged(&self.name, what)
     }
+}
+
+/// An error of damaged data.
+pub fn damaged(shard: &str, what: &str) -> LookupError {
+    LookupError::Damaged { shard: shard.to_owned(), what: what.to_owned() }
 }
 
 /// The part of a name after its last `:` or `/`.

@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments, config: &Config, options: &ScanArguments) -> R
     let code = Code::of(&report);
     // The process ends here: giving back a million small pieces one by one would take longer than
     // some scans.
-    std::mem::forget(report);
+    std::mem::forget((report, setup));
     Ok(code)
 }
 
