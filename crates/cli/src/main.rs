@@ -15,6 +15,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // A closed pipe (`| head`) ends us quietly through the write error, not by a signal.
     let result = match std::env::args_os().nth(1) {

@@ -62,13 +62,13 @@ fn said(
 ) -> Result<Vec<Explanation>, LookupError> {
     let shard = paid.map_or(&judged.shard, |paid| &paid.shard);
     let mut found = Vec::new();
-    for record in data.records(shard, &question.name)? {
+    for record in data.records(shard, question.name)? {
         if !is_called(&record, id) {
             continue;
         }
         let holds = conditions::hold(&record.affected.conditions, question.package);
         let judgement = seaworthy_version::by_name(judged.scheme)
-            .map(|scheme| judge(&record.affected, &question.version, scheme));
+            .map(|scheme| judge(&record.affected, question.version, scheme));
         let (affected, mut outcome) = outcome(&record, holds, judgement, judged.scheme);
         if let Some(paid) = paid {
             outcome.push_str(&format!(" (data of {}: {})", paid.label, weight(paid)));

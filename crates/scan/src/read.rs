@@ -163,6 +163,10 @@ struct Talk<'r> {
     other: Other,
 }
 
+/// All that the child finds in its environment: the program's allocator gives memory back at once, so
+/// that the child's peak is what it holds and not what it has held.
+const ENVIRONMENT: [(&str, &str); 1] = [("MIMALLOC_PURGE_DELAY", "0")];
+
 /// The parsing process.
 enum Other {
     Child(Child),
@@ -183,6 +187,7 @@ impl<'r> Talk<'r> {
                 let child = Command::new(program)
                     .arg("__read")
                     .env_clear()
+                    .envs(ENVIRONMENT)
                     .stdin(Stdio::from(OwnedFd::from(theirs)))
                     .stdout(Stdio::from(source))
                     .stderr(Stdio::inherit())
