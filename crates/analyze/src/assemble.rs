@@ -429,8 +429,9 @@ pub fn assemble(layers: &[&LayerFacts], target: Target) -> Outcome<Inventory> {
 pub fn assemble_within(layers: &[&LayerFacts], target: Target, limits: &Limits) -> Outcome<Inventory> {
     let Builder { mut inventory, mut notes, too_many, packages_max, .. } = build(layers, target, limits);
     if too_many > 0 {
-        let detail =
-            format!("there are more than {packages_max} packages (packages_max); {too_many} were left out");
+        let detail = format!(
+            "there are more than {packages_max} packages (packages_max); {too_many} were left out: raise --max-memory"
+        );
         notes.push(Note::gap("too-many-packages", "assemble", "", detail));
     }
     inventory.normalise();

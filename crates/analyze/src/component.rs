@@ -294,7 +294,7 @@ fn sentence(code: &str) -> &'static str {
         "component-ecosystem" => "no data speaks of this kind of package",
         "component-without-version" => "without a version nothing can be compared",
         "component-not-a-package" => "not a package, so nothing is matched",
-        "too-many-packages" => "the limit on packages was reached, they were left out",
+        "too-many-packages" => "the limit on packages was reached, they were left out: raise --max-memory",
         _ => "left out",
     }
 }

@@ -75,7 +75,10 @@ pub fn has_room(records: &[Record], file: &File<'_>, facts: &mut Facts<'_>) -> b
     let packages_max = file.limits.packages_max;
     let room = (records.len() as u64) < packages_max;
     if !room {
-        facts.gap("too-many-packages", format!("packages after the first {packages_max} were left out"));
+        facts.gap(
+            "too-many-packages",
+            format!("packages after the first {packages_max} were left out: raise --max-memory"),
+        );
     }
     room
 }

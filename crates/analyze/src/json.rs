@@ -1,7 +1,9 @@
 //! A parsed JSON document (RFC 8259) that borrows its texts from the bytes it was read from: large
 //! documents are read once, looked at and thrown away. Of equal names in one object the last counts.
-//! Numbers are checked and not kept. What it does not do: write, or read deeper than 128 levels.
+//! Numbers are checked and not kept. What it does not do: write, or read deeper than 128 levels. What
+//! the values take is counted (`loose::begin_document_of`): lists of nothing are small as text only.
 
+use crate::loose::charge;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -107,16 +109,22 @@ impl<'de> Visitor<'de> for Any {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json<'de>, A::Error> {
         let mut list = Vec::new();
+        charge::<[usize; 2], _>()?;
         while let Some(value) = access.next_element()? {
+            charge::<Json<'_>, _>()?;
             list.push(value);
         }
+        list.shrink_to_fit();
         Ok(Json::Array(list))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json<'de>, A::Error> {
         let mut members = Vec::new();
+        charge::<[usize; 2], _>()?;
         while let Some(Name(name)) = access.next_key()? {
+            charge::<(Cow<'_, str>, Json<'_>), _>()?;
             members.push((name, access.next_value()?));
         }
+        members.shrink_to_fit();
         Ok(Json::Object(members))
     }
 }

@@ -27,7 +27,12 @@ thread_local! {
 
 /// This thread begins to read a document.
 pub(crate) fn begin_document() {
-    BYTES_LEFT.set(DOCUMENT_BYTES_MAX);
+    begin_document_of(DOCUMENT_BYTES_MAX);
+}
+
+/// This thread begins to read a document whose values may take this many bytes.
+pub(crate) fn begin_document_of(bytes_max: usize) {
+    BYTES_LEFT.set(bytes_max);
 }
 
 /// Whether one more value may be kept; counts it.
@@ -40,7 +45,8 @@ pub(crate) fn room_for<T>() -> bool {
 /// What a document with too many values is told.
 pub(crate) const NO_ROOM: &str = "it holds too many values for the memory there is";
 
-fn charge<T, E: serde::de::Error>() -> Result<(), E> {
+/// Counts one more value, or says that there is no room for it.
+pub(crate) fn charge<T, E: serde::de::Error>() -> Result<(), E> {
     room_for::<T>().then_some(()).ok_or_else(|| E::custom(NO_ROOM))
 }
 

@@ -29,6 +29,11 @@ fn peak() -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }
 
+/// Lets the peak begin anew at what is resident now (proc(5), clear_refs), where the system can.
+fn begin_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 fn repeated(start: &str, middle: &str, end: &str, bytes: usize) -> String {
     [start, &middle.repeat((bytes - start.len() - end.len()) / middle.len()), end].concat()
 }
@@ -46,8 +51,34 @@ fn numbered(start: &str, end: &str, bytes: usize, one: fn(&mut String, usize)) -
 /// One after the other: the peak is that of all threads.
 #[test]
 fn memory() {
+    hostile_documents_stay_within_the_budget();
     hostile_files_stay_within_the_budget();
     large_real_files_are_read();
+}
+
+/// Bills of materials as large as may be, full of nothing: each took 300 MB and more.
+fn hostile_documents_stay_within_the_budget() {
+    const BYTES: usize = 24 << 20;
+    let start = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","components":["#;
+    let properties = [start, r#"{"name":"a","version":"1","purl":"pkg:npm/a@1","properties":["#].concat();
+    let spdx = r#"{"spdxVersion":"SPDX-2.3","packages":["#;
+    let cases = [
+        (start, "{},", "{}]}"),
+        (start, "[],", "{}]}"),
+        (&properties, r#"{"name":"a","value":"b"},"#, "{}]}]}"),
+        (spdx, r#"{"name":"a","externalRefs":[{},{}]},"#, "{}]}"),
+        (r#"{"bomFormat":"CycloneDX","x":["#, "[],", "[]]}"),
+    ];
+    for (start, middle, end) in cases {
+        let text = repeated(start, middle, end, BYTES);
+        begin_peak();
+        let before = peak();
+        let read = seaworthy_analyze::sbom::read(text.as_bytes(), &Limits::default());
+        assert!(matches!(read, Err(seaworthy_analyze::sbom::SbomError::TooManyValues)), "{middle}");
+        let taken = peak().zip(before).map(|(peak, before)| peak.saturating_sub(before));
+        println!("{middle} takes {taken:?}");
+        assert!(taken.is_none_or(|taken| taken < 120 << 20), "{middle}: {taken:?}");
+    }
 }
 
 fn hostile_files_stay_within_the_budget() {

@@ -33,7 +33,7 @@ pub struct Limits {
     pub nesting_max: u32,
     /// Entries of one nested archive (jar).
     pub archive_entries_max: u64,
-    /// Packages of one target.
+    /// Packages of one target, with what scan and report keep of each.
     pub packages_max: u64,
     /// Bytes of facts of one layer.
     pub facts_bytes_max: u64,
@@ -42,6 +42,9 @@ pub struct Limits {
     /// cost eight times as much. Gzip layers are inflated from the nearest of their seek points.
     pub rereads_max: u32,
 }
+
+/// Bytes that one package takes in both processes together, measured on a lock file of 170,000.
+const PACKAGE_BYTES: u64 = 2_200;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -59,7 +62,7 @@ impl Default for Limits {
             layers_max: 512,
             nesting_max: 4,
             archive_entries_max: 500_000,
-            packages_max: 500_000,
+            packages_max: 160 * MIB / PACKAGE_BYTES,
             facts_bytes_max: 64 * MIB,
             rereads_max: 8,
         }
@@ -70,6 +73,12 @@ impl Limits {
     /// Limits for a memory budget in bytes; the other bounds follow it.
     pub fn with_memory(memory_bytes_max: u64) -> Self {
         let share = (memory_bytes_max / 6).clamp(1 << 20, 256 << 20);
-        Self { memory_bytes_max, file_bytes_whole_max: share, record_bytes_max: share, ..Self::default() }
+        Self {
+            memory_bytes_max,
+            file_bytes_whole_max: share,
+            record_bytes_max: share,
+            packages_max: (memory_bytes_max / PACKAGE_BYTES).max(1_000),
+            ..Self::default()
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Readers of software bills of materials: an SBOM enters the pipeline as an inventory.
 
 use crate::json::{Json, Name};
+use crate::loose::{NO_ROOM, begin_document_of, charge};
 use seaworthy_types::{About, ImageFacts, Inventory, Limits, Outcome, TargetKind};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 // tidy:begin
@@ -54,6 +56,9 @@ pub enum SbomError {
         /// The limit.
         max: u64,
     },
+    /// Its values take more memory than there is.
+    #[error("{NO_ROOM}: raise --max-memory")]
+    TooManyValues,
     /// A known kind of document that no reader reads.
     #[error("{what} cannot be read; {SUPPORTED}. {advice}")]
     Unsupported {
@@ -84,7 +89,9 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Outcome<SbomContent>, SbomE
     if let Some(error) = unsupported_text(bytes) {
         return Err(error);
     }
-    let TopLevel(mut document) = serde_json::from_slice(bytes)?;
+    // Documents of real tools take two bytes for each of their text, so the largest take a third.
+    begin_document_of(usize::try_from(limits.memory_bytes_max / 20 * 9).unwrap_or(usize::MAX));
+    let TopLevel(mut document) = serde_json::from_slice(bytes).map_err(no_room)?;
     // A statement may hold a statement only once: `Data` is how older cosign wraps a predicate.
     for key in ["predicate", "Data"] {
         let wraps = key == "Data" || document.get("predicateType").is_some();
@@ -95,6 +102,13 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Outcome<SbomContent>, SbomE
     match ALL.iter().find(|reader| reader.recognises(&document)) {
         Some(reader) => Ok(reader.read(&document, limits)),
         None => Err(unsupported_json(&document)),
+    }
+}
+
+fn no_room(error: serde_json::Error) -> SbomError {
+    match error.is_data() && error.to_string().starts_with(NO_ROOM) {
+        true => SbomError::TooManyValues,
+        false => SbomError::Json(error),
     }
 }
 
@@ -123,6 +137,7 @@ impl<'de> Visitor<'de> for TopLevelVisitor {
         let mut members = Vec::new();
         let mut names = HashSet::new();
         while let Some(Name(name)) = map.next_key()? {
+            charge::<(Cow<'_, str>, Json<'_>, Cow<'_, str>), _>()?;
             // Of two lists of packages other readers may take the other one: neither is believed.
             if !names.insert(name.clone()) {
                 let name = crate::component::clipped(&name, 40);
