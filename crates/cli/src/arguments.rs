@@ -13,6 +13,7 @@ Examples:
 const SCAN_EXAMPLES: &str = "\
 Examples:
   seaworthy scan image.tar                         a `docker save` archive or OCI layout
+  seaworthy scan alpine:3.20                       an image in a registry; no layer is kept
   seaworthy scan dir:. --fail-on high              source code or a root file system
   seaworthy scan sbom:bom.json -f sarif -o html=report.html";
 
@@ -101,8 +102,8 @@ pub enum Command {
 /// Options of everything that reads a target.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArguments {
-    /// Archive, OCI layout, folder, file or SBOM; recognised, or forced by a prefix:
-    /// `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`.
+    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
+    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
     pub target: String,
     /// Platform to take from a multi-platform image, such as linux/arm64.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
@@ -122,6 +123,9 @@ pub struct TargetArguments {
     /// Parse in this process instead of a locked child; for debugging only.
     #[arg(long, hide = true)]
     pub in_process: bool,
+    /// How to speak with the registry, for an image in one.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
 }
 
 /// Options of `scan`.
@@ -194,6 +198,15 @@ pub struct PullArguments {
     /// Every platform.
     #[arg(long)]
     pub all_platforms: bool,
+    /// How to speak with the registry.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
+}
+
+/// How to speak with a registry.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct RegistryArguments {
     /// Speak plain HTTP with this registry.
     #[arg(long)]
     pub insecure: bool,

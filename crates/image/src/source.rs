@@ -1,9 +1,11 @@
 //! Where bytes come from: a synchronous, random-access trait. Files are read with pread, never
 //! mapped, because another process may change them while we read.
 
+use seaworthy_types::Digest;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// Random access to bytes of a known length.
 pub trait Source: Send + Sync {
@@ -15,6 +17,12 @@ pub trait Source: Send + Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Blobs by digest that lie elsewhere, as in a registry.
+pub trait Blobs: Send + Sync {
+    /// A blob of `size` bytes; nothing is fetched before it is read. Its bytes are verified by who reads.
+    fn blob(&self, digest: Digest, size: u64) -> Arc<dyn Source>;
 }
 
 /// A regular file.

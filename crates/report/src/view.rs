@@ -211,6 +211,7 @@ pub const fn kind(kind: TargetKind) -> &'static str {
         TargetKind::DockerArchive => "image in a docker archive",
         TargetKind::OciArchive => "image in an OCI archive",
         TargetKind::OciLayout => "image in an OCI layout",
+        TargetKind::Registry => "image in a registry",
         TargetKind::Folder => "folder",
         TargetKind::File => "file",
         TargetKind::Sbom => "software bill of materials",

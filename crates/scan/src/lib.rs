@@ -8,6 +8,7 @@ mod error;
 mod homes;
 pub mod identify;
 pub mod jail;
+mod lanes;
 mod open;
 mod pipeline;
 mod progress;
@@ -18,6 +19,7 @@ mod wire;
 
 pub use cache::Cache;
 pub use error::Error;
+pub use lanes::Elsewhere;
 pub use open::{Opened, TargetSpec, open};
 pub use pipeline::{Contents, Isolation, REPORT_SCHEMA, Request, contents, scan};
 pub use progress::{Progress, Silent};

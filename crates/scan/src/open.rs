@@ -2,7 +2,7 @@
 //! taken for the cache.
 
 use crate::Error;
-use seaworthy_types::TargetKind;
+use seaworthy_types::{Digest, TargetKind};
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -57,6 +57,20 @@ pub struct Opened {
     pub changed_ns: i128,
     /// Bytes of a file.
     pub bytes: u64,
+}
+
+impl Opened {
+    /// In place of a file: the image of one manifest, which never changes.
+    pub(crate) fn elsewhere(manifest: Digest) -> std::io::Result<Self> {
+        Ok(Self {
+            file: File::open("/dev/null")?,
+            forced: None,
+            is_folder: false,
+            identity: Some(format!("manifest {manifest}")),
+            changed_ns: 0,
+            bytes: 0,
+        })
+    }
 }
 
 /// Opens a target. Nothing of it is read here.

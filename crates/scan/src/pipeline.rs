@@ -1,7 +1,7 @@
 //! From a target to a report: read → assemble → identify → match → policy → report. Data move one way.
 
 use crate::read::{self, Read};
-use crate::{Cache, Error, Progress, TargetSpec, identify};
+use crate::{Cache, Elsewhere, Error, Progress, TargetSpec, identify};
 use seaworthy_advisory::Lookup;
 use seaworthy_analyze::{LayerFacts, assemble_within};
 use seaworthy_match::{Matches, match_inventory};
@@ -11,6 +11,7 @@ use seaworthy_types::{
     Target, TargetKind, Timestamp, Tool, ecosystem,
 };
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Version of the report's schema.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -28,6 +29,8 @@ pub enum Isolation {
 pub struct Request<'a> {
     /// The target.
     pub spec: &'a TargetSpec,
+    /// The image, when the target is one that lies elsewhere.
+    pub image: Option<Arc<dyn Elsewhere>>,
     /// Wished platform.
     pub platform: Option<Platform>,
     /// Wished image of an archive that holds several.

@@ -24,6 +24,19 @@ pub struct Hello {
     pub limits: Limits,
     /// Threads to use.
     pub threads: usize,
+    /// The image, when it lies elsewhere: lanes follow this message.
+    pub image: Option<Resolved>,
+}
+
+/// One manifest of an image that lies elsewhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resolved {
+    /// As it came.
+    pub manifest: Vec<u8>,
+    /// Its digest.
+    pub digest: Digest,
+    /// What it was asked for as.
+    pub name: String,
 }
 
 /// Parent to child, second: what to do with each layer.
@@ -33,6 +46,8 @@ pub enum Task {
     Walk,
     /// Only prove that the stored bytes have the digest they claim; the facts are cached.
     Verify,
+    /// Nothing: the facts are cached under the digest that the verified manifest names.
+    Known,
 }
 
 /// Child to parent.

@@ -2,7 +2,8 @@
 //! by the child; nothing is believed before its digest is verified.
 
 use crate::cache::Kind;
-use crate::protocol::{self, Hello, LayerReply, Reply, Sbom, Task, frame_bytes_max};
+use crate::lanes::{self, Desk, Elsewhere};
+use crate::protocol::{self, Hello, LayerReply, Reply, Resolved, Sbom, Task, frame_bytes_max};
 use crate::reader::{self, Lock};
 use crate::{Cache, Error, Isolation, Opened, Progress, Request, open};
 use seaworthy_analyze::LayerFacts;
@@ -14,6 +15,7 @@ use std::io::{self, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// What reading gives.
@@ -71,16 +73,23 @@ const RACY_NS: i128 = 2_000_000_000;
 
 /// Reads a target, by the cache where it can.
 pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
-    let opened = open(request.spec)?;
+    let opened = match &request.image {
+        Some(image) => Opened::elsewhere(image.manifest().1).map_err(Talk::broken)?,
+        None => open(request.spec)?,
+    };
     let keys = Keys::new(request, &opened);
     if let Some(read) = known_sbom(request, &keys).or_else(|| known(request, &keys)) {
         return Ok(read);
     }
     let mut talk = Talk::start(request, opened, progress)?;
     let read = talk.target(&keys);
-    let ended = talk.end();
+    let walked = std::mem::take(&mut talk.walked);
+    let ended = talk.end(read.is_ok());
     let read = read?;
     ended?;
+    for (index, blob) in walked {
+        remember_walked(request, &read, index, blob, &keys);
+    }
     if let (Some(cache), Some(image)) = (request.cache.filter(|_| !read.layers.is_empty()), &read.image) {
         // A cache that cannot be written makes the next scan slower and nothing else.
         if let Some(key) = &keys.target {
@@ -109,7 +118,8 @@ impl Keys {
         let limits = postcard::to_stdvec(&request.limits).unwrap_or_default();
         let mut units = fingerprint(&units_for(Target::Image)).into_bytes();
         units.extend_from_slice(&limits);
-        let wish = format!("{:?} {:?} {:?}", request.platform, request.reference, opened.forced);
+        let name = request.image.as_ref().map(|image| image.name());
+        let wish = format!("{:?} {:?} {:?} {name:?}", request.platform, request.reference, opened.forced);
         let identity = opened.identity.as_deref().filter(|_| racy_free(opened, request));
         let target = identity.map(|identity| Cache::key(&[identity.as_bytes(), wish.as_bytes()]));
         let readers = seaworthy_analyze::sbom::fingerprint();
@@ -161,11 +171,40 @@ struct Talk<'r> {
     control: UnixStream,
     replies: BufReader<UnixStream>,
     other: Other,
+    /// Where blobs are handed out, for an image that lies elsewhere.
+    desk: Option<Arc<Desk>>,
+    /// Those who hand them out.
+    lanes: Vec<JoinHandle<()>>,
+    /// Layers of it that were walked, with the digests of their blobs: cached when all is known to be right.
+    walked: Vec<(usize, Option<Digest>)>,
 }
 
 /// All that the child finds in its environment: the program's allocator gives memory back at once, so
 /// that the child's peak is what it holds and not what it has held.
 const ENVIRONMENT: [(&str, &str); 1] = [("MIMALLOC_PURGE_DELAY", "0")];
+
+/// Puts a layer into the cache: under its own digest, and that under the digest of its blob.
+fn remember(request: &Request<'_>, layer: &CachedLayer, diff_id: Digest, blob: Option<Digest>, keys: &Keys) {
+    let Some(cache) = request.cache else { return };
+    // A cache that cannot be written makes the next scan slower and nothing else.
+    let _ = cache.put(Kind::Layer, &keys.layer(&diff_id), layer);
+    if let Some(blob) = blob {
+        let _ = cache.put(Kind::Blob, &blob.hex(), &diff_id);
+    }
+}
+
+fn remember_walked(request: &Request<'_>, read: &Read, index: usize, blob: Option<Digest>, keys: &Keys) {
+    let summary = read.image.as_ref().and_then(|image| image.layers.get(index));
+    if let (Some(summary), Some(facts)) = (summary, read.layers.get(index)) {
+        let layer = CachedLayer { bytes: summary.bytes, entries: summary.entries, facts: facts.clone() };
+        remember(request, &layer, summary.diff_id, blob, keys);
+    }
+}
+
+fn resolved(image: &dyn Elsewhere) -> Resolved {
+    let (manifest, digest) = image.manifest();
+    Resolved { manifest: manifest.to_vec(), digest, name: image.name() }
+}
 
 /// The parsing process.
 enum Other {
@@ -201,7 +240,16 @@ impl<'r> Talk<'r> {
         };
         let replies =
             BufReader::with_capacity(256 << 10, ours.try_clone().map_err(failed("its channel broke"))?);
-        let mut talk = Self { request, progress, control: ours, replies, other };
+        let mut talk = Self {
+            request,
+            progress,
+            control: ours,
+            replies,
+            other,
+            desk: None,
+            lanes: Vec::new(),
+            walked: Vec::new(),
+        };
         progress.stage("reading", if is_folder { 0 } else { bytes });
         let name = request.spec.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let hello = Hello {
@@ -212,9 +260,28 @@ impl<'r> Talk<'r> {
             reference: request.reference.clone(),
             limits: request.limits.clone(),
             threads: request.threads,
+            image: request.image.as_ref().map(|image| resolved(&**image)),
         };
         talk.tell(&hello)?;
+        if let Some(image) = &request.image {
+            talk.open_desk(Arc::clone(image)).map_err(failed("no lanes to it could be made"))?;
+        }
         Ok(talk)
+    }
+
+    /// Hands out blobs over lanes. Their threads end with the child.
+    fn open_desk(&mut self, image: Arc<dyn Elsewhere>) -> io::Result<()> {
+        // A layer that is read by one thread may be read again by it; others go on meanwhile.
+        let (ours, theirs) = lanes::pairs(self.request.threads.saturating_mul(2))?;
+        let desk = Arc::new(Desk::new(image));
+        for lane in ours {
+            let desk = Arc::clone(&desk);
+            let lane = std::thread::Builder::new().name("lane".into()).spawn(move || desk.serve(lane))?;
+            self.lanes.push(lane);
+        }
+        lanes::hand_over(&self.control, &theirs)?;
+        self.desk = Some(desk);
+        Ok(())
     }
 
     fn broken(source: io::Error) -> Error {
@@ -249,9 +316,10 @@ impl<'r> Talk<'r> {
         match kind {
             TargetKind::Folder | TargetKind::File => self.single(kind),
             TargetKind::Sbom => self.sbom(keys),
-            TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout => {
-                self.image(kind, keys)
-            }
+            TargetKind::DockerArchive
+            | TargetKind::OciArchive
+            | TargetKind::OciLayout
+            | TargetKind::Registry => self.image(kind, keys),
         }
     }
 
@@ -263,8 +331,14 @@ impl<'r> Talk<'r> {
         }
         let plan: Vec<Option<CachedLayer>> =
             image.layers.iter().map(|layer| self.cached(layer, keys)).collect();
+        // What a verified manifest names is what its digest says, wherever its bytes are.
+        let known = if self.desk.is_some() { Task::Known } else { Task::Verify };
         let tasks: Vec<Task> =
-            plan.iter().map(|cached| if cached.is_some() { Task::Verify } else { Task::Walk }).collect();
+            plan.iter().map(|cached| if cached.is_some() { known } else { Task::Walk }).collect();
+        if self.desk.is_some() {
+            let wanted = image.layers.iter().zip(&plan).filter(|(_, cached)| cached.is_none());
+            self.progress.stage("reading", wanted.map(|(layer, _)| layer.stored_bytes).sum());
+        }
         self.tell(&tasks)?;
         let mut layers: Vec<Option<LayerFacts>> = vec![None; plan.len()];
         let mut plan = plan;
@@ -322,7 +396,10 @@ impl<'r> Talk<'r> {
         let layer = match (reply.facts, planned.take()) {
             (Some(facts), _) => {
                 let layer = CachedLayer { bytes: reply.bytes, entries: reply.entries, facts };
-                self.remember(&layer, summary, reply.blob_digest, keys);
+                match self.desk {
+                    Some(_) => self.walked.push((index, reply.blob_digest)),
+                    None => remember(self.request, &layer, summary.diff_id, reply.blob_digest, keys),
+                }
                 layer
             }
             (None, Some(cached)) => cached,
@@ -332,15 +409,6 @@ impl<'r> Talk<'r> {
         summary.entries = layer.entries;
         *slot = Some(layer.facts);
         Ok(())
-    }
-
-    fn remember(&self, layer: &CachedLayer, summary: &LayerFactsSummary, blob: Option<Digest>, keys: &Keys) {
-        let Some(cache) = self.request.cache else { return };
-        // A cache that cannot be written makes the next scan slower and nothing else.
-        let _ = cache.put(Kind::Layer, &keys.layer(&summary.diff_id), layer);
-        if let Some(blob) = blob {
-            let _ = cache.put(Kind::Blob, &blob.hex(), &summary.diff_id);
-        }
     }
 
     fn single(&mut self, kind: TargetKind) -> Result<Read, Error> {
@@ -364,22 +432,30 @@ impl<'r> Talk<'r> {
         Ok(Read::of_sbom(cached.content, cached.notes))
     }
 
-    /// Waits for the other side; a child that has more to say is ended.
-    fn end(self) -> Result<(), Error> {
+    /// Waits for the other side; a child that has more to say is ended. What was read again elsewhere
+    /// counts only when its bytes were the same.
+    fn end(self, is_read: bool) -> Result<(), Error> {
         drop(self.control);
         drop(self.replies);
         match self.other {
             Other::Child(mut child) => {
                 let status = child.wait().map_err(Self::broken)?;
-                match status.success() {
-                    true => Ok(()),
-                    false => Err(Self::broken(io::Error::other(format!("it ended with {status}")))),
+                if !status.success() {
+                    return Err(Self::broken(io::Error::other(format!("it ended with {status}"))));
                 }
             }
             Other::Thread(thread) => match thread.join() {
-                Ok(result) => result.map_err(Self::broken),
-                Err(_) => Err(Self::broken(io::Error::other("a thread failed"))),
+                Ok(result) => result.map_err(Self::broken)?,
+                Err(_) => return Err(Self::broken(io::Error::other("a thread failed"))),
             },
+        }
+        let Some(desk) = self.desk.filter(|_| is_read) else { return Ok(()) };
+        for lane in self.lanes {
+            lane.join().map_err(|_| Self::broken(io::Error::other("a lane failed")))?;
+        }
+        match desk.complaint() {
+            Some(what) => Err(Error::Read { path: self.request.spec.path.clone(), what }),
+            None => Ok(()),
         }
     }
 }

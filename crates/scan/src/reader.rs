@@ -2,14 +2,15 @@
 //! with facts. Reads nothing else, writes nothing else.
 
 use crate::jail::{self, Files};
-use crate::protocol::{self, Hello, LayerReply, Reply, Sbom, Task};
+use crate::lanes::{self, Asked, Lanes};
+use crate::protocol::{self, Hello, LayerReply, Reply, Resolved, Sbom, Task};
 use seaworthy_analyze::cataloguer::Target;
 use seaworthy_analyze::read::{Matcher, units_for};
 use seaworthy_analyze::{LayerReader, sbom};
 use seaworthy_image::{
     BufferPool, Content, Entry, FileSource, Image, LayerRef, Pair, Source, Visitor, WalkMode, Want, Wish,
-    is_provable_stored, open_archive, open_layout, read_full, recognise_file, recognise_folder,
-    verify_stored, walk_file, walk_folder, walk_layer_with, walks_max,
+    is_provable_stored, open_archive, open_elsewhere, open_layout, read_full, recognise_file,
+    recognise_folder, verify_stored, walk_file, walk_folder, walk_layer_with, walks_max,
 };
 use seaworthy_types::{Digest, ImageFacts, LayerFactsSummary, Limits, Note, TargetKind};
 use std::fs::File;
@@ -21,8 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Progress is told in steps of this many bytes.
 const PROGRESS_STEP: u64 = 4 << 20;
-/// Bounds a `Hello` or a list of tasks.
-const REQUEST_BYTES_MAX: u64 = 1 << 20;
+/// Bounds a `Hello` (which may hold a manifest) or a list of tasks.
+const REQUEST_BYTES_MAX: u64 = 16 << 20;
 
 /// Whether the process locks itself in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +45,20 @@ pub fn child_main() -> io::Result<()> {
 pub fn serve(control: UnixStream, source: OwnedFd, lock: Lock) -> io::Result<()> {
     let mut requests = control.try_clone()?;
     let hello: Hello = protocol::receive(&mut requests, REQUEST_BYTES_MAX)?;
+    let lanes = match hello.image {
+        Some(_) => lanes::take_over(&requests)?,
+        None => Vec::new(),
+    };
     let mut notes = Vec::new();
     if lock == Lock::Yes {
         let files = if hello.is_folder { Files::Beneath(source.as_fd()) } else { Files::None };
         notes = jail::lock(files);
     }
     let channel = Channel { control: Mutex::new(control), unsaid: Mutex::new(0) };
-    let result = answer(&channel, &mut requests, &hello, source);
+    let result = match &hello.image {
+        Some(image) => elsewhere(&channel, &mut requests, &hello, image, lanes),
+        None => answer(&channel, &mut requests, &hello, source),
+    };
     match result {
         Ok(more) => {
             notes.extend(more);
@@ -59,6 +67,21 @@ pub fn serve(control: UnixStream, source: OwnedFd, lock: Lock) -> io::Result<()>
         Err(Failure::Said(text)) => channel.say(&Reply::Failed(text)),
         Err(Failure::Channel(error)) => Err(error),
     }
+}
+
+/// Reads an image whose blobs come over lanes.
+fn elsewhere(
+    channel: &Channel,
+    requests: &mut UnixStream,
+    hello: &Hello,
+    resolved: &Resolved,
+    lanes: Vec<UnixStream>,
+) -> Result<Vec<Note>, Failure> {
+    channel.tell(&Reply::Kind(TargetKind::Registry))?;
+    let blobs = Arc::new(Asked(Arc::new(Lanes::new(lanes))));
+    let mut image = open_elsewhere(&resolved.manifest, resolved.digest, blobs, &hello.limits)?;
+    image.names = vec![resolved.name.clone()];
+    read_image(channel, requests, hello, &image)
 }
 
 fn answer(
@@ -88,6 +111,7 @@ fn answer(
             let image = open_layout(source, &wish(hello), &hello.limits)?;
             read_image(channel, requests, hello, &image)
         }
+        TargetKind::Registry => Err(Failure::Said("the image was not resolved".into())),
         TargetKind::DockerArchive | TargetKind::OciArchive => {
             let image = open_archive(Arc::new(file_source(source)?), &wish(hello), &hello.limits)?;
             read_image(channel, requests, hello, &image)
@@ -231,6 +255,14 @@ impl Work<'_> {
 
     fn one(&self, layer: &LayerRef, task: Task, mode: WalkMode) -> Result<(), Failure> {
         let reply = match task {
+            Task::Known => LayerReply {
+                index: index_of(layer),
+                diff_id: None,
+                blob_digest: None,
+                bytes: 0,
+                entries: 0,
+                facts: None,
+            },
             Task::Verify if is_provable_stored(layer)? => self.verify(layer)?,
             Task::Verify | Task::Walk => self.walk(layer, mode)?,
         };

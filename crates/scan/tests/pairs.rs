@@ -14,6 +14,7 @@ fn read(path: &Path, cache: Option<&Cache>, limits: &Limits) -> Contents {
     let policy = Policy::default();
     let request = Request {
         spec: &spec,
+        image: None,
         platform: None,
         reference: None,
         limits: limits.clone(),

@@ -21,6 +21,8 @@ pub enum TargetKind {
     File,
     /// Software bill of materials (`sbom:`).
     Sbom,
+    /// Image in a registry.
+    Registry,
 }
 
 /// `os/architecture[/variant]` as in the OCI image index.

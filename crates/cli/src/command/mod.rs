@@ -5,6 +5,7 @@ mod db;
 mod explain;
 mod list;
 mod pull;
+mod registry;
 mod scan;
 mod setup;
 

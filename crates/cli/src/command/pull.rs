@@ -2,13 +2,13 @@
 //! `image-layout.md`). Everything is verified by digest while it comes; the folder appears whole or not
 //! at all.
 
+use super::registry;
 use super::setup::platform;
 use crate::arguments::{Arguments, PullArguments};
 use crate::exit::Code;
 use crate::progress::Bar;
 use anyhow::{Context, Error, Result, bail};
-use seaworthy_image::host_platform;
-use seaworthy_net::registry::{Client, Descriptor, Manifest, Names, Options, System, error_of, media};
+use seaworthy_net::registry::{Client, Descriptor, Manifest, Names, error_of, media};
 use seaworthy_scan::Progress as _;
 use seaworthy_types::{Digest, ImageRef};
 use serde_json::{Value, json};
@@ -28,16 +28,12 @@ pub fn run(arguments: &Arguments, options: &PullArguments) -> Result<Code> {
     let image = ImageRef::parse(&options.image)?;
     let platform = options.platform.as_deref().map(platform).transpose()?;
     let folder = Staged::new(&options.folder)?;
-    let client = Arc::new(client(options, &image));
+    let client = registry::client(&options.registry, &image);
     let bar = Arc::new(Bar::new(arguments.quiet));
     bar.stage("asking the registry", 0);
-    let top = client.manifest(&image)?;
-    let root = match &top.names {
-        Names::Index(_) if !options.all_platforms => {
-            let wanted = platform.unwrap_or_else(host_platform);
-            client.manifest_of(&top.image, top.choose(&wanted)?)?
-        }
-        _ => top,
+    let root = match options.all_platforms {
+        true => client.manifest(&image)?,
+        false => registry::manifest(&client, &image, platform)?,
     };
     let mut blobs = BTreeSet::new();
     gather(&client, &root, &folder, &mut blobs, 0)?;
@@ -51,15 +47,6 @@ pub fn run(arguments: &Arguments, options: &PullArguments) -> Result<Code> {
         println!("{} is in {name}, {bytes} bytes; next: seaworthy scan {name}", root.image);
     }
     Ok(Code::Clean)
-}
-
-fn client(options: &PullArguments, image: &ImageRef) -> Client {
-    let mut settings = Options { ca_files: options.ca.clone(), ..Options::default() };
-    settings.is_anonymous = options.anonymous;
-    if options.insecure {
-        settings.insecure.insert(image.registry().to_owned());
-    }
-    Client::new(settings, Arc::new(System))
 }
 
 /// A blob to fetch.

@@ -1,14 +1,16 @@
 //! From arguments and configuration to what the pipeline is told.
 
+use super::registry;
 use crate::arguments::{Arguments, TargetArguments};
 use crate::config::{Config, size};
 use crate::files;
 use anyhow::{Context, Result};
 use seaworthy_advisory::Database;
 use seaworthy_policy::Policy;
-use seaworthy_scan::{Cache, Isolation, Request, TargetSpec};
+use seaworthy_scan::{Cache, Elsewhere, Isolation, Request, TargetSpec};
 use seaworthy_types::{DataStatus, Limits, Note, Platform, Timestamp};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Data this old make a result incomplete, unless configured.
@@ -40,6 +42,7 @@ pub struct Setup {
     pub data_notes: Vec<Note>,
     data_status: DataStatus,
     cache: Option<Cache>,
+    image: Option<Arc<dyn Elsewhere>>,
     platform: Option<Platform>,
     reference: Option<String>,
     limits: Limits,
@@ -65,8 +68,12 @@ impl Setup {
             true => Isolation::InProcess,
             false => Isolation::Child(std::env::current_exe().context("finding this program's own file")?),
         };
-        let platform = target.platform.as_deref().map(platform);
+        let platform = target.platform.as_deref().map(platform).transpose()?;
+        let image = registry::named(&target.target)?
+            .map(|image| registry::resolve(&target.registry, &image, platform.clone()))
+            .transpose()?;
         Ok(Self {
+            image,
             spec: TargetSpec::parse(&target.target),
             data_status: DataStatus {
                 built: outcome.value.built(),
@@ -76,7 +83,7 @@ impl Setup {
             database: outcome.value,
             data_notes: outcome.notes,
             cache,
-            platform: platform.transpose()?,
+            platform,
             reference: target.reference.clone(),
             limits: memory.map_or_else(Limits::default, Limits::with_memory),
             isolation,
@@ -94,6 +101,7 @@ impl Setup {
     pub fn request<'a>(&'a self, policy: &'a Policy) -> Request<'a> {
         Request {
             spec: &self.spec,
+            image: self.image.clone(),
             platform: self.platform.clone(),
             reference: self.reference.clone(),
             limits: self.limits.clone(),

@@ -12,6 +12,7 @@ mod lab;
 mod memory;
 mod outputs;
 mod pull;
+mod registry;
 mod roundtrip;
 mod targets;
 mod terminal;

@@ -2,79 +2,8 @@
 //! real registries in `net`.
 
 use crate::lab::{Lab, packages};
-use seaworthy_testkit::{Packing, TestImage, digest, oci_parts, parse};
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-/// Path to media type and body.
-type Answers = BTreeMap<String, (&'static str, Vec<u8>)>;
-
-fn image(architecture: &str, package: &str) -> TestImage {
-    let text = format!(
-        "image app:1\nlayer\nfile usr/lib/node_modules/{package}/package.json {{\"name\":\"{package}\",\"version\":\"1.0.0\"}}\nlayer\nfile etc/motd hello\n"
-    );
-    TestImage { architecture: architecture.into(), ..parse(&text) }.packed(Packing::Gzip)
-}
-
-/// What a registry answers that holds these images under one tag.
-fn answers(images: &[TestImage]) -> Answers {
-    let mut all = Answers::new();
-    for (path, bytes) in oci_parts(images) {
-        let name = digest(&bytes);
-        if path.starts_with("blobs/") {
-            all.insert(format!("/v2/team/app/blobs/{name}"), ("application/octet-stream", bytes.clone()));
-        }
-        let is_manifest = images.iter().any(|image| image.manifest() == bytes);
-        if is_manifest {
-            all.insert(format!("/v2/team/app/manifests/{name}"), (MANIFEST, bytes));
-        } else if path == "index.json" {
-            all.insert("/v2/team/app/manifests/1".into(), (INDEX, bytes));
-        }
-    }
-    all
-}
-
-/// Serves for as long as the test runs; gives the authority.
-fn serve(answers: Answers) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let authority = listener.local_addr().expect("an address").to_string();
-    let answers = Arc::new(answers);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let answers = Arc::clone(&answers);
-            std::thread::spawn(move || answer(stream, &answers));
-        }
-    });
-    authority
-}
-
-fn answer(stream: TcpStream, answers: &Answers) -> Option<()> {
-    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
-    let first = lines.next()?.ok()?;
-    while !lines.next()?.ok()?.is_empty() {}
-    let mut words = first.split(' ');
-    let (method, path) = (words.next()?, words.next()?);
-    let mut stream = stream;
-    match answers.get(path) {
-        Some((kind, body)) => {
-            let length = body.len();
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").ok()?;
-            if method != "HEAD" {
-                stream.write_all(body).ok()?;
-            }
-        }
-        None => {
-            write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .ok()?;
-        }
-    }
-    Some(())
-}
+use crate::registry::{Answers, answers, image, serve};
+use seaworthy_testkit::digest;
 
 fn pull(lab: &Lab, authority: &str, more: &[&str]) -> crate::lab::Ran {
     let name = format!("{authority}/team/app:1");

@@ -10,7 +10,7 @@ mod store;
 pub(crate) use beneath::Folder;
 use store::{Place, Store};
 
-use crate::{Error, Source};
+use crate::{Blobs, Error, Source};
 use rustix::fd::OwnedFd;
 use seaworthy_types::{
     Digest, ImageConfig, ImageFacts, LayerFactsSummary, Limits, Note, Platform, TargetKind,
@@ -133,6 +133,17 @@ pub fn open_layout(folder: OwnedFd, wish: &Wish<'_>, limits: &Limits) -> Result<
         return Err(store.no_image());
     }
     oci::open(&store, wish, limits)
+}
+
+/// Opens the image of one manifest (OCI image-spec manifest.md, Docker's manifest v2 schema 2) whose blobs
+/// lie elsewhere: its configuration is fetched here, its layers when they are read.
+pub fn open_elsewhere(
+    manifest: &[u8],
+    digest: Digest,
+    blobs: Arc<dyn Blobs>,
+    limits: &Limits,
+) -> Result<Image, Error> {
+    oci::open_elsewhere(manifest, digest, blobs, limits)
 }
 
 /// The platform of this machine, for a Linux image.

@@ -1,12 +1,13 @@
 //! OCI image layouts (OCI image-spec: image-layout.md, image-index.md, manifest.md), and the archives
 //! of `docker save` since Docker 25, which are such layouts with a manifest.json beside.
 
-use super::store::{Store, blob_path};
+use super::store::{Store, blob_path, digest_of};
 use super::{Image, LayerRef, Wish, config, host_platform};
-use crate::Error;
+use crate::{Blobs, Error};
 use seaworthy_types::{Digest, Limits, Platform, TargetKind};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Indexes within indexes.
 const DEPTH_MAX: u32 = 4;
@@ -74,6 +75,35 @@ pub(crate) fn open(store: &Store, wish: &Wish<'_>, limits: &Limits) -> Result<Im
     let mut image = locate(store, &manifest, limits)?;
     image.manifest_digest = Some(chosen.digest);
     image.names = chosen.names.into_iter().collect();
+    Ok(image)
+}
+
+/// Opens the image of one manifest whose blobs lie elsewhere.
+pub(crate) fn open_elsewhere(
+    manifest: &[u8],
+    digest: Digest,
+    blobs: Arc<dyn Blobs>,
+    limits: &Limits,
+) -> Result<Image, Error> {
+    let what = format!("manifest {}", digest.short());
+    if manifest.len() as u64 > limits.manifest_bytes_max {
+        return Err(Error::limit(what, "manifest_bytes_max", limits.manifest_bytes_max));
+    }
+    let found = digest_of(manifest);
+    if found != digest {
+        return Err(Error::DigestMismatch { what, claimed: digest, found });
+    }
+    let manifest = parse_manifest(manifest, &what)?;
+    let mut named = Vec::with_capacity(manifest.layers.len() + 1);
+    for descriptor in manifest.layers.iter().chain([&manifest.config]) {
+        let size =
+            descriptor.size.ok_or_else(|| Error::broken(&what, "it does not say the size of a blob"))?;
+        named.push((parse_digest(descriptor, &what)?, size));
+    }
+    let store = Store::elsewhere(blobs, named.into_iter());
+    let mut image = locate(&store, &manifest, limits)?;
+    image.kind = TargetKind::Registry;
+    image.manifest_digest = Some(digest);
     Ok(image)
 }
 
@@ -272,7 +302,11 @@ fn platform_of(store: &Store, digest: Digest, limits: &Limits) -> Result<Platfor
 fn read_manifest(store: &Store, digest: Digest, limits: &Limits) -> Result<RawManifest, Error> {
     let what = format!("manifest {}", digest.short());
     let json = store.read_blob(digest, &what, limits.manifest_bytes_max)?;
-    serde_json::from_slice(&json)
+    parse_manifest(&json, &what)
+}
+
+fn parse_manifest(json: &[u8], what: &str) -> Result<RawManifest, Error> {
+    serde_json::from_slice(json)
         .map_err(|error| Error::broken(what, format!("not the JSON of an image manifest ({error})")))
 }
 

@@ -3,10 +3,11 @@
 use super::Folder;
 use crate::source::read_full;
 use crate::tar::index::{Index, index};
-use crate::{Error, FileSource, Source};
+use crate::{Blobs, Error, FileSource, Source};
 use rustix::fd::OwnedFd;
 use seaworthy_types::{Digest, Note};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where stored bytes lie.
@@ -43,8 +44,16 @@ impl Place {
 
 /// All parts of an image by path.
 pub(crate) enum Store {
-    Archive { source: Arc<dyn Source>, index: Index },
+    Archive {
+        source: Arc<dyn Source>,
+        index: Index,
+    },
     Folder(Arc<Folder>),
+    /// The blobs that one manifest names, with their sizes.
+    Elsewhere {
+        blobs: Arc<dyn Blobs>,
+        named: BTreeMap<String, (Digest, u64)>,
+    },
 }
 
 impl Store {
@@ -61,8 +70,15 @@ impl Store {
         Self::Folder(Arc::new(Folder::new(fd)))
     }
 
+    /// Blobs that lie elsewhere.
+    pub fn elsewhere(blobs: Arc<dyn Blobs>, named: impl Iterator<Item = (Digest, u64)>) -> Self {
+        let named = named.map(|(digest, size)| (blob_path(digest), (digest, size))).collect();
+        Self::Elsewhere { blobs, named }
+    }
+
     pub fn has(&self, path: &str) -> bool {
         match self {
+            Self::Elsewhere { named, .. } => named.contains_key(path),
             Self::Archive { index, .. } => index.has(path),
             Self::Folder(folder) => folder.open_file(path).is_ok(),
         }
@@ -95,6 +111,11 @@ impl Store {
                 })?;
                 let len = file.metadata().map_err(|error| Error::io(what, error))?.len();
                 Ok((Place::File { folder: Arc::clone(folder), path: path.to_owned() }, len))
+            }
+            Self::Elsewhere { blobs, named } => {
+                let missing = || Error::missing(what, format!("the manifest does not name `{path}`"));
+                let (digest, len) = *named.get(path).ok_or_else(missing)?;
+                Ok((Place::Slice { source: blobs.blob(digest, len), offset: 0, len }, len))
             }
         }
     }
@@ -147,6 +168,7 @@ impl Store {
                 };
                 ("the archive", detail)
             }
+            Self::Elsewhere { .. } => ("the manifest", "it names no image"),
             Self::Folder(_) => ("the folder", "it has no index.json; scan a plain folder as dir:FOLDER"),
         };
         Error::NotAnImage { what: what.into(), detail: detail.into() }

@@ -92,7 +92,9 @@ fn document(report: &Report) -> Result<Value, FormatError> {
 
 fn target(report: &Report) -> Value {
     let kind = match report.target.kind {
-        TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout => "container",
+        TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout | TargetKind::Registry => {
+            "container"
+        }
         TargetKind::File => "file",
         TargetKind::Folder => "application",
         TargetKind::Sbom if report.image.is_some() => "container",
