@@ -64,11 +64,17 @@ pub struct Remote {
 /// Asks the registry what an image is; its layers are not fetched.
 pub fn resolve(
     arguments: &RegistryArguments,
+    target: &str,
     image: &ImageRef,
     platform: Option<Platform>,
 ) -> Result<Arc<dyn Elsewhere>> {
     let client = client(arguments, image);
-    let manifest = manifest(&client, image, platform)?;
+    let found = manifest(&client, image, platform);
+    let manifest = match target.starts_with(PREFIX) {
+        true => found?,
+        // Whoever meant a file should learn that there is none.
+        false => found.with_context(|| format!("there is no file `{target}`, and as an image"))?,
+    };
     if let Names::Index(_) = manifest.names {
         bail!("{image}: the index names another index where an image should be");
     }

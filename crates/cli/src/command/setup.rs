@@ -70,7 +70,7 @@ impl Setup {
         };
         let platform = target.platform.as_deref().map(platform).transpose()?;
         let image = registry::named(&target.target)?
-            .map(|image| registry::resolve(&target.registry, &image, platform.clone()))
+            .map(|image| registry::resolve(&target.registry, &target.target, &image, platform.clone()))
             .transpose()?;
         Ok(Self {
             image,
