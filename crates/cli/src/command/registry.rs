@@ -4,7 +4,7 @@ use crate::arguments::RegistryArguments;
 use anyhow::{Context, Result, bail};
 use seaworthy_image::host_platform;
 use seaworthy_net::registry::{Client, Manifest, Names, Options, System, error_of};
-use seaworthy_scan::Elsewhere;
+use seaworthy_scan::{Elsewhere, TargetSpec};
 use seaworthy_types::{Digest, ImageRef, Platform};
 use std::io::{self, Read};
 use std::path::Path;
@@ -26,7 +26,8 @@ pub fn named(target: &str) -> Result<Option<ImageRef>> {
         return Ok(Some(ImageRef::parse(name).with_context(|| format!("`{target}`"))?));
     }
     let is_path = target.starts_with(['/', '.', '~']) || FILE_ENDINGS.iter().any(|end| target.ends_with(end));
-    if is_path || std::fs::symlink_metadata(Path::new(target)).is_ok() {
+    let is_forced = TargetSpec::parse(target).forced.is_some();
+    if is_path || is_forced || std::fs::symlink_metadata(Path::new(target)).is_ok() {
         return Ok(None);
     }
     Ok(ImageRef::parse(target).ok())
@@ -73,7 +74,12 @@ pub fn resolve(
     let manifest = match target.starts_with(PREFIX) {
         true => found?,
         // Whoever meant a file should learn that there is none.
-        false => found.with_context(|| format!("there is no file `{target}`, and as an image"))?,
+        false => found.with_context(|| {
+            format!(
+                "there is no file `{target}` (one that an engine holds: docker save IMAGE -o image.tar), \
+                 and in a registry"
+            )
+        })?,
     };
     if let Names::Index(_) = manifest.names {
         bail!("{image}: the index names another index where an image should be");

@@ -172,7 +172,7 @@ fn targets_that_are_none() {
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
     lab.scan("pipe", &[]).refused(&["pipe", "neither a file nor a folder"]);
     lab.scan("/dev/zero", &[]).refused(&["/dev/zero"]);
-    lab.scan("absent", &[]).refused(&["absent", "No such file"]);
+    lab.scan("./absent", &[]).refused(&["absent", "No such file"]);
     lab.scan("", &[]).refused(&[]);
     lab.scan("dir:", &[]).refused(&[]);
     lab.file("empty", "");
