@@ -4,8 +4,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+shared=${SEAWORTHY_SHARED:-$(pwd)/../shared}
+recipe=$shared/images/make.sh
 packages=(build-essential xz-utils libxml2-utils strace debootstrap docker.io skopeo docker-registry apache2-utils ca-certificates openssl)
 missing=()
+# What the recipe of the real images needs besides; other versions on PATH will do.
+if [ -f "$recipe" ]; then
+  command -v pip >/dev/null || packages+=(python3-pip)
+  command -v mvn >/dev/null || packages+=(maven)
+  command -v go >/dev/null || packages+=(golang)
+fi
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done
@@ -14,23 +22,19 @@ if [ ${#missing[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-shared=${SEAWORTHY_SHARED:-$(pwd)/../shared}
 export SEAWORTHY_SHARED=$shared
 export SEAWORTHY_IMAGES=${SEAWORTHY_IMAGES:-$(pwd)/target/images}
 kinds=(debian-plain py java go)
-wanted=()
 for kind in "${kinds[@]}"; do
-  [ -f "$SEAWORTHY_IMAGES/$kind.oci.tar" ] || wanted+=("$kind")
-done
-if [ ${#wanted[@]} -gt 0 ]; then
-  if [ -f "$shared/images/make.sh" ]; then
-    echo "making real images: ${wanted[*]}"
-    mkdir -p target
-    bash "$shared/images/make.sh" "$SEAWORTHY_IMAGES" "${wanted[@]}" >target/images.log 2>&1 \
-      || { tail -20 target/images.log; echo "SKIPPED: real images could not be made"; }
-  else
-    echo "SKIPPED: no ../shared here, so no real images"
+  [ -f "$SEAWORTHY_IMAGES/$kind.oci.tar" ] && continue
+  if [ ! -f "$recipe" ]; then
+    echo "SKIPPED: no ../shared here, so no real image $kind"
+    continue
   fi
-fi
+  echo "making the real image $kind"
+  mkdir -p target
+  bash "$recipe" "$SEAWORTHY_IMAGES" "$kind" >"target/image-$kind.log" 2>&1 \
+    || { tail -5 "target/image-$kind.log"; echo "SKIPPED: the real image $kind could not be made"; }
+done
 
 cargo xtask check
