@@ -25,6 +25,9 @@ fi
 export SEAWORTHY_SHARED=$shared
 export SEAWORTHY_IMAGES=${SEAWORTHY_IMAGES:-$(pwd)/target/images}
 kinds=(debian-plain py java go)
+ended() { # the recipe's dockerd, which goes on for a moment
+  for _ in $(seq 100); do [ -e "$SEAWORTHY_IMAGES/.work/d.pid" ] || return 0; sleep 0.1; done
+}
 for kind in "${kinds[@]}"; do
   [ -f "$SEAWORTHY_IMAGES/$kind.oci.tar" ] && continue
   if [ ! -f "$recipe" ]; then
@@ -35,6 +38,7 @@ for kind in "${kinds[@]}"; do
   mkdir -p target
   bash "$recipe" "$SEAWORTHY_IMAGES" "$kind" >"target/image-$kind.log" 2>&1 \
     || { tail -5 "target/image-$kind.log"; echo "SKIPPED: the real image $kind could not be made"; }
+  ended
 done
 
 cargo xtask check

@@ -2,9 +2,9 @@
 //! pairs), several at a time. The parent alone talks to the network and hands out only blobs that the
 //! manifest names.
 //!
-//! A blob is read from its beginning to its end. Reading it again begins anew, passes over what is not
-//! wanted and, because the bytes of another day may be others, goes on to the end: its reader verifies
-//! the digest there, and a difference fails the scan.
+//! A blob is read from its beginning to its end, and the child verifies it. Reading it again begins
+//! anew, passes over what is not wanted and, because the bytes of another day may be others, goes on to
+//! the end: its reader verifies the digest there, and a difference fails the scan.
 
 use crate::protocol::{receive, send};
 use rustix::net::{
@@ -40,9 +40,9 @@ pub trait Elsewhere: Send + Sync {
     fn name(&self) -> String;
     /// The blobs the manifest names: digest and size.
     fn blobs(&self) -> Vec<(Digest, u64)>;
-    /// A blob from its beginning. The reader gives exactly its size, and an error instead of the last
-    /// bytes when the digest is another one.
-    fn read(&self, digest: Digest, size: u64) -> io::Result<Box<dyn Read + Send>>;
+    /// A blob from its beginning. The reader gives exactly its size, and when it `verifies`, an error
+    /// instead of the last bytes if the digest is another one.
+    fn read(&self, digest: Digest, size: u64, verifies: bool) -> io::Result<Box<dyn Read + Send>>;
 }
 
 /// Child to parent: a piece of a blob.
@@ -289,7 +289,9 @@ impl Desk {
             *read = read.saturating_add(size);
             *read > size
         };
-        Ok(Reading { desk: self, reader: self.image.read(digest, size)?, digest, at: 0, size, is_again })
+        // The first time the child hashes what it walks.
+        let reader = self.image.read(digest, size, is_again)?;
+        Ok(Reading { desk: self, reader, digest, at: 0, size, is_again })
     }
 }
 
@@ -355,7 +357,7 @@ mod tests {
         fn blobs(&self) -> Vec<(Digest, u64)> {
             self.blobs.iter().map(|blob| (digest(blob), blob.len() as u64)).collect()
         }
-        fn read(&self, wanted: Digest, _: u64) -> io::Result<Box<dyn Read + Send>> {
+        fn read(&self, wanted: Digest, _: u64, _: bool) -> io::Result<Box<dyn Read + Send>> {
             let blob = self.blobs.iter().find(|blob| digest(blob) == wanted).cloned().expect("known");
             let is_spoilt =
                 wanted == digest(&self.blobs[1]) && self.times.fetch_add(1, Ordering::Relaxed) > 0;

@@ -102,9 +102,9 @@ impl Elsewhere for Remote {
             Names::Index(_) => Vec::new(),
         }
     }
-    fn read(&self, digest: Digest, size: u64) -> io::Result<Box<dyn Read + Send>> {
+    fn read(&self, digest: Digest, size: u64, verifies: bool) -> io::Result<Box<dyn Read + Send>> {
         let reader = self.client.blob(&self.manifest.image, digest, size).map_err(io::Error::other)?;
-        Ok(Box::new(Plain(reader)))
+        Ok(Box::new(Plain(if verifies { reader } else { reader.verified_by_reader() })))
     }
 }
 

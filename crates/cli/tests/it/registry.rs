@@ -176,8 +176,13 @@ fn wrong_bytes_and_wrong_names_are_errors() {
     let registry = Registry::new(good.clone());
     let name = target(&registry);
     let scan = || lab.run(&["scan", &name, PLAIN[0], PLAIN[1]]);
-    registry.change(|all| all.get_mut(&layer).expect("a layer").1[20] ^= 1);
-    scan().refused(&["sha256"]);
+    let flip = |all: &mut Answers, at: usize| all.get_mut(&layer).expect("a layer").1[at] ^= 1;
+    registry.change(|all| flip(all, 20));
+    scan().refused(&["layer 1", "damaged"]);
+    // The time in the gzip header: everything can be read, and it is another blob.
+    registry.change(|all| flip(all, 20));
+    registry.change(|all| flip(all, 4));
+    scan().refused(&["layer 1", "sha256"]);
     registry.change(|all| all.get_mut(&layer).expect("a layer").1.truncate(30));
     scan().refused(&["bytes"]);
     registry.change(|all| drop(all.remove(&layer)));
