@@ -12,6 +12,8 @@ missing=()
 if [ -f "$recipe" ]; then
   command -v pip >/dev/null || packages+=(python3-pip)
   command -v mvn >/dev/null || packages+=(maven)
+  command -v jar >/dev/null || packages+=(default-jdk-headless)
+  # Debian 12's own Go is too old for some of the programs: that image is then SKIPPED.
   command -v go >/dev/null || packages+=(golang)
 fi
 for package in "${packages[@]}"; do

@@ -69,8 +69,8 @@ fn the_jars_of_the_image_are_named() {
 
 #[test]
 fn archives_in_the_fat_archive_are_found() {
-    let Some(folder) = images(".work/java/app") else { return };
-    let bytes = std::fs::read(folder.join("labfat-1.0.0.jar")).expect("archive");
+    let Some(file) = images(".work/java/app/labfat-1.0.0.jar") else { return };
+    let bytes = std::fs::read(file).expect("archive");
     let found = scan("opt/app/labfat-1.0.0.jar", &bytes);
     assert!(found.notes.is_empty(), "{:?}", found.notes);
     let mut places: BTreeSet<String> = found.value.unidentified.iter().map(|u| u.path.clone()).collect();
