@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code.into(),
         Err(error) => {
-            if is_broken_pipe(&error) {
+            if output::is_unheard() {
                 return ExitCode::SUCCESS;
             }
             eprintln!("{}", exit::error_text(&error));
@@ -53,11 +53,4 @@ fn help() -> StyledStr {
         named = next.unwrap_or(named);
     }
     named.render_help()
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }

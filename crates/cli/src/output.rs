@@ -9,6 +9,7 @@ use seaworthy_types::Report;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes that go to standard output at a time.
 const PIECE_BYTES: usize = 64 << 10;
@@ -129,10 +130,43 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Nobody reads standard output any more.
+static UNHEARD: AtomicBool = AtomicBool::new(false);
+
+/// Whether standard output itself was closed: no other broken pipe means that all is well.
+pub fn is_unheard() -> bool {
+    UNHEARD.load(Ordering::Relaxed)
+}
+
+/// Standard output, which remembers that nobody reads it any more.
+pub fn stdout() -> impl Write {
+    Stdout(io::stdout().lock())
+}
+
+struct Stdout<'a>(io::StdoutLock<'a>);
+
+impl Stdout<'_> {
+    fn heard<T>(result: io::Result<T>) -> io::Result<T> {
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            UNHEARD.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl Write for Stdout<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::heard(self.0.write(bytes))
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Self::heard(self.0.flush())
+    }
+}
+
 /// Prints the report.
 pub fn print(report: &Report, format: &'static dyn Format, options: &Options) -> Result<()> {
     const WHAT: &str = "writing to standard output";
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if !format.may_fail() {
         let mut out = io::BufWriter::with_capacity(PIECE_BYTES, &mut out);
         format.write(report, options, &mut out)?;

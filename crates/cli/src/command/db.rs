@@ -192,7 +192,7 @@ fn encoded(path: &str) -> String {
 }
 
 fn summary(imported: &Imported, notes: &[Note]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::output::stdout();
     writeln!(
         out,
         "{} records from {} files: {} shards, {}",
@@ -216,7 +216,7 @@ fn summary(imported: &Imported, notes: &[Note]) -> Result<()> {
 fn status(folder: &Path, json: bool) -> Result<Code> {
     let Outcome { value: database, notes } = Database::open(folder)?;
     let status = database.status();
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::output::stdout();
     if json {
         writeln!(out, "{}", serde_json::to_string_pretty(&with_losses(&status, &database)?)?)?;
         return Ok(Code::Clean);

@@ -25,7 +25,9 @@ pub fn run(arguments: &Arguments, config: &Config, options: &ExplainArguments) -
     let explanations = explain(&report.inventory, setup.database(), &options.id)?;
     let enrichment = setup.database().enrichment(&main_id(&report, &options.id))?;
     let text = render(&report, &options.id, &explanations, &enrichment)?;
-    std::io::stdout().write_all(text.as_bytes())?;
+    let mut out = crate::output::stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
     Ok(Code::Clean)
 }
 

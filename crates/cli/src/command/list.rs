@@ -30,7 +30,7 @@ pub fn run(options: &ListArguments) -> Result<Code> {
         0 => COLUMNS_DEFAULT,
         columns => columns,
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::output::stdout();
     if options.json {
         let lists: serde_json::Map<String, serde_json::Value> = chosen
             .map(|(listing, name)| {

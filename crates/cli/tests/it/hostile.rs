@@ -245,7 +245,9 @@ fn a_parsing_process_that_dies_is_an_error() {
     let scan = lab.start(&["scan", "a.tar", "-f", "json", "--no-cache"]);
     assert!(wait_for(|| !children(scan.id()).is_empty()));
     for process in children(scan.id()) {
-        assert!(Command::new("kill").args(["-9", &process.to_string()]).status().expect("kill").success());
+        let process =
+            i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("ended");
     }
     let ran = Ran::of(scan.wait_with_output().expect("ended"));
     ran.refused(&["the parsing process", "report the target"]);
