@@ -255,14 +255,7 @@ impl Work<'_> {
 
     fn one(&self, layer: &LayerRef, task: Task, mode: WalkMode) -> Result<(), Failure> {
         let reply = match task {
-            Task::Known => LayerReply {
-                index: index_of(layer),
-                diff_id: None,
-                blob_digest: None,
-                bytes: 0,
-                entries: 0,
-                facts: None,
-            },
+            Task::Known => without_facts(layer, None, None),
             Task::Verify if is_provable_stored(layer)? => self.verify(layer)?,
             Task::Verify | Task::Walk => self.walk(layer, mode)?,
         };
@@ -272,14 +265,7 @@ impl Work<'_> {
     fn verify(&self, layer: &LayerRef) -> Result<LayerReply, Failure> {
         verify_stored(layer, &mut |bytes| self.channel.advance(bytes))?;
         let plain = layer.blob_digest.is_none_or(|digest| digest == layer.diff_id);
-        Ok(LayerReply {
-            index: index_of(layer),
-            diff_id: plain.then_some(layer.diff_id),
-            blob_digest: layer.blob_digest.filter(|_| !plain),
-            bytes: 0,
-            entries: 0,
-            facts: None,
-        })
+        Ok(without_facts(layer, plain.then_some(layer.diff_id), layer.blob_digest.filter(|_| !plain)))
     }
 
     fn walk(&self, layer: &LayerRef, mode: WalkMode) -> Result<LayerReply, Failure> {
@@ -295,6 +281,11 @@ impl Work<'_> {
             facts: Some(reader.finish(walked.notes)),
         })
     }
+}
+
+/// A layer that was not walked, with the digests that were proven.
+fn without_facts(layer: &LayerRef, diff_id: Option<Digest>, blob_digest: Option<Digest>) -> LayerReply {
+    LayerReply { index: index_of(layer), diff_id, blob_digest, bytes: 0, entries: 0, facts: None }
 }
 
 fn index_of(layer: &LayerRef) -> u32 {

@@ -3,7 +3,7 @@
 use crate::arguments::RegistryArguments;
 use anyhow::{Context, Result, bail};
 use seaworthy_image::host_platform;
-use seaworthy_net::registry::{Client, Manifest, Names, Options, System, error_of};
+use seaworthy_net::registry::{Client, Manifest, Names, Options, System};
 use seaworthy_scan::{Elsewhere, TargetSpec};
 use seaworthy_types::{Digest, ImageRef, Platform};
 use std::io::{self, Read};
@@ -104,19 +104,7 @@ impl Elsewhere for Remote {
     }
     fn read(&self, digest: Digest, size: u64, verifies: bool) -> io::Result<Box<dyn Read + Send>> {
         let reader = self.client.blob(&self.manifest.image, digest, size).map_err(io::Error::other)?;
-        Ok(Box::new(Plain(if verifies { reader } else { reader.verified_by_reader() })))
-    }
-}
-
-/// A reader whose errors say all that is known.
-struct Plain<R>(R);
-
-impl<R: Read> Read for Plain<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| match error_of(&error) {
-            Some(said) => io::Error::new(error.kind(), said.to_string()),
-            None => error,
-        })
+        Ok(Box::new(if verifies { reader } else { reader.verified_by_reader() }))
     }
 }
 

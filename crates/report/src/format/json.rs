@@ -75,7 +75,6 @@ struct Portion<'a> {
 /// What follows the findings.
 #[derive(Serialize)]
 struct Tail<'a> {
-    findings: [(); 0],
     suppressed: &'a [Finding],
     inventory: &'a Inventory,
     layers: &'a [LayerReport],
@@ -105,7 +104,7 @@ fn write_portions(report: &Report, out: &mut impl io::Write) -> Result<(), Forma
     } = report;
     let (schema, created) = (*schema, *created);
     let head = Head { schema, tool, created, target, image, verdict, actions, findings: [] };
-    let tail = Tail { findings: [], suppressed, inventory, layers, coverage, accepted, data };
+    let tail = Tail { suppressed, inventory, layers, coverage, accepted, data };
     out.write_all(inner(&serde_json::to_vec_pretty(&head)?, "", "]\n}")?)?;
     std::thread::scope(|scope| {
         let (full, filled) = mpsc::sync_channel(2);
@@ -138,8 +137,9 @@ fn write_portions(report: &Report, out: &mut impl io::Write) -> Result<(), Forma
         }
         Ok::<(), FormatError>(())
     })?;
-    out.write_all(b"\n  ")?;
-    let mut rest = Skipping { out, skip: FINDINGS.len() };
+    out.write_all(b"\n  ],")?;
+    // What follows goes on in the same object.
+    let mut rest = Skipping { out, skip: "{".len() };
     serde_json::to_writer_pretty(&mut rest, &tail)?;
     Ok(())
 }
