@@ -23,6 +23,10 @@ pub enum TargetKind {
     Sbom,
     /// Image in a registry.
     Registry,
+    /// Disk of a virtual machine (`disk:`).
+    Disk,
+    /// Folder that must be a root file system (`rootfs:`).
+    RootFs,
 }
 
 /// `os/architecture[/variant]` as in the OCI image index.
