@@ -100,6 +100,10 @@ impl Work {
         let most = fair.saturating_add(limits.inflate_excess_bytes_max);
         Self { left: AtomicU64::new(most), most }
     }
+    /// For reads that others pay for.
+    pub fn endless() -> Self {
+        Self { left: AtomicU64::new(u64::MAX), most: u64::MAX }
+    }
     /// Takes `bytes` from what is left.
     pub fn spend(&self, bytes: u64) -> io::Result<()> {
         let spent = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {

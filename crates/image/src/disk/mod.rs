@@ -3,11 +3,13 @@
 //! root file system with what its fstab joins to it. What is not read is named in a note.
 
 mod bytes;
+mod container;
 mod ext4;
 mod mounts;
 mod node;
 mod partition;
 mod system;
+mod unpack;
 mod walk;
 
 use crate::source::read_full;
@@ -71,12 +73,14 @@ pub fn is_disk(source: &dyn Source) -> bool {
     let count = read_full(source, 0, &mut head).unwrap_or(0);
     head.truncate(count);
     let known = !matches!(system::recognise(&head), Kind::Empty | Kind::Unknown);
-    known || partition::is_table(source, &head)
+    known || container::is_container(source, &head) || partition::is_table(source, &head)
 }
 
 /// Opens a disk. `wish` is the number of the partition to take as the root, when there are several.
 pub fn open_disk(source: Arc<dyn Source>, wish: Option<&str>, limits: &Limits) -> Result<Disk, Error> {
-    let work = Arc::new(Work::new(source.len(), source.len(), limits));
+    let stored_bytes = source.len();
+    let source = container::open(source)?;
+    let work = Arc::new(Work::new(source.len(), stored_bytes, limits));
     let mut notes = Vec::new();
     let partitions = match partition::read(&*source)? {
         Some(table) => {
