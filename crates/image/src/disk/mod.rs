@@ -11,6 +11,7 @@ mod partition;
 mod system;
 mod unpack;
 mod walk;
+mod xfs;
 
 use crate::source::read_full;
 use crate::{Error, FolderResult, Source, Visitor};
@@ -142,7 +143,7 @@ fn open_system(partition: Partition, volume: Volume, notes: &mut Vec<Note>) -> O
         Kind::Unknown => {
             note(true, "volume-not-read", &shown, "no file system was recognised: what is in it was not seen")
         }
-        Kind::Ext => match system::open(kind, volume) {
+        Kind::Ext | Kind::Xfs => match system::open(kind, volume) {
             Ok((files, remark)) => {
                 if let Some((is_gap, text)) = remark {
                     notes.push(note(is_gap, "file-system-in-use", &shown, text));

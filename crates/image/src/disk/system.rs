@@ -2,8 +2,8 @@
 //! nothing that holds files. Signatures: as in the magic lists of util-linux' libblkid.
 
 use super::bytes::{Volume, unsupported};
-use super::ext4;
 use super::node::FileSystem;
+use super::{ext4, xfs};
 use std::io;
 
 /// Bytes of a volume that hold all signatures.
@@ -14,6 +14,8 @@ pub(crate) const HEAD_BYTES: usize = 0x10_400;
 pub(crate) enum Kind {
     /// A file system of the ext family.
     Ext,
+    /// XFS.
+    Xfs,
     /// FAT of any width.
     Fat,
     /// Holds no files: swap space.
@@ -64,6 +66,9 @@ pub(crate) fn recognise(head: &[u8]) -> Kind {
     if ext4::is_ext(head) {
         return Kind::Ext;
     }
+    if xfs::is_xfs(head) {
+        return Kind::Xfs;
+    }
     if let Some((_, _, name, advice)) = REFUSED.iter().find(|(offset, magic, ..)| at(*offset, magic)) {
         return Kind::Refused(name, advice);
     }
@@ -84,6 +89,11 @@ pub(crate) fn open(kind: Kind, volume: Volume) -> io::Result<(Box<dyn FileSystem
             let ext = ext4::open(volume)?;
             let remark = ext.remark.clone().map(|remark| (remark.is_gap, remark.text));
             Ok((Box::new(ext), remark))
+        }
+        Kind::Xfs => {
+            let xfs = xfs::open(volume)?;
+            let remark = xfs.remark.clone().map(|text| (true, text));
+            Ok((Box::new(xfs), remark))
         }
         _ => Err(unsupported("it is no file system that is read")),
     }
