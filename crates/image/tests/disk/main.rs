@@ -6,6 +6,7 @@ mod common;
 mod make;
 
 mod containers;
+mod hostile;
 mod systems;
 
 use common::*;

@@ -52,10 +52,10 @@ pub fn tree(root: &Path) {
         fs::write(path, bytes).expect("file");
     };
     write("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n");
-    for size in [0usize, 1, 59, 60, 61, 150, 4_095, 4_096, 4_097, 70_000, 300_000, 5_000_000] {
+    for size in [0usize, 1, 59, 60, 61, 150, 4_095, 4_096, 4_097, 70_000, 300_000, 2_000_000] {
         write(&format!("sizes/{size}"), &noise(size, size as u32));
     }
-    for number in 0..1_500 {
+    for number in 0..600 {
         write(&format!("many/a-rather-long-name-so-that-the-folder-grows-{number:05}"), b"x");
     }
     for number in 0..40 {
@@ -64,7 +64,7 @@ pub fn tree(root: &Path) {
     write("deep/a/b/c/d/e/f/g/h/i/j/file", b"deep");
     fs::create_dir_all(root.join("empty")).expect("folder");
     let sparse = fs::File::create(root.join("sparse")).expect("file");
-    for number in 0..1_200u64 {
+    for number in 0..700u64 {
         sparse.write_all_at(&noise(4_096, number as u32), number * 12_288).expect("written");
     }
     let holes = fs::File::create(root.join("holes")).expect("file");
