@@ -1,8 +1,11 @@
 //! File systems in all their forms.
 
 use crate::make::{ext, have, odd, run, tree, xfs};
-use crate::{codes, same, walked};
+use crate::{codes, lines, same, walked};
+use std::fs;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[test]
 fn ext_in_all_its_forms() {
@@ -103,4 +106,52 @@ fn a_journal_is_read_over_the_blocks_it_belongs_to() {
         assert_eq!(seen.content("kept"), Some(&[b'k'; 4_096][..]), "{form}");
         assert_eq!(codes(&result.notes), ["file-system-in-use"], "{form}");
     }
+}
+
+/// A file system that the kernel wrote: in use, and left in order.
+fn by_the_kernel(folder: &Path, root: &Path, disk: &Path) -> Option<PathBuf> {
+    let place = folder.join("mounted");
+    fs::create_dir_all(&place).expect("folder");
+    let (disk_text, place_text) = (disk.to_str().expect("text"), place.to_str().expect("text"));
+    let mounted = Command::new("/bin/mount").args(["-o", "loop", disk_text, place_text]).output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        println!("SKIPPED: no file system can be mounted here");
+        return None;
+    }
+    let copied = Command::new("/bin/cp").args(["-a", &format!("{}/.", root.display()), place_text]).status();
+    let synced = Command::new("/bin/sync").arg("-f").arg(&place).status();
+    let used = folder.join("used.img");
+    let kept = Command::new("/bin/cp").arg("--sparse=always").arg(disk).arg(&used).status();
+    let ended = Command::new("/bin/umount").arg(&place).status();
+    for status in [copied, synced, kept, ended] {
+        assert!(status.expect("run").success());
+    }
+    Some(used)
+}
+
+#[test]
+fn what_the_kernel_wrote() {
+    if !have(&["mkfs.xfs", "mke2fs"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (root, empty) = (folder.path().join("root"), folder.path().join("nothing"));
+    tree(&root);
+    odd(&root);
+    fs::create_dir_all(&empty).expect("folder");
+    for form in [&["-m", "crc=1"][..], &["-m", "crc=0"], &["-b", "size=1024", "-n", "size=4096"]] {
+        let disk = xfs(folder.path(), &empty, form);
+        let Some(used) = by_the_kernel(folder.path(), &root, &disk) else { return };
+        same(&disk, &root, &format!("xfs {form:?}"));
+        let (_, result) = walked(&used).expect("a walk");
+        assert_eq!(codes(&result.notes).first(), Some(&"file-system-in-use"), "{:?}", result.notes);
+    }
+    let disk = ext(folder.path(), &empty, 96, &["-t", "ext4"]);
+    let Some(used) = by_the_kernel(folder.path(), &root, &disk) else { return };
+    same(&disk, &root, "ext4");
+    // The journal holds what is not in place: nothing is missing.
+    let (seen, result) = walked(&used).expect("a walk");
+    assert!(lines(&seen) == lines(&crate::folder(&root).0));
+    assert!(codes(&result.notes).contains(&"file-system-in-use"), "{:?}", result.notes);
+    assert!(result.notes.iter().all(|note| note.grade == seaworthy_types::Grade::Info), "{:?}", result.notes);
 }
