@@ -82,6 +82,8 @@ pub enum Command {
     /// Update, inspect and check the vulnerability database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Say whether this program is the one that was released, and whether its parsing process is locked in here.
+    VerifySelf(VerifySelfArguments),
     /// List what the program can read, judge and write.
     List(ListArguments),
     /// Inspect or empty the layer cache.
@@ -288,4 +290,22 @@ pub enum CacheCommand {
     Path,
     /// Remove everything in it.
     Clear,
+}
+
+/// Options of `verify-self`. Exit codes: 0 verified, 1 not what was released, 3 nothing vouches for it (or the
+/// kernel lacks a part of the lock).
+#[derive(Debug, Args)]
+pub struct VerifySelfArguments {
+    /// Check this program instead: from a copy that you trust.
+    #[arg(long, value_name = "PROGRAM")]
+    pub file: Option<PathBuf>,
+    /// Its provenance (default: PROGRAM.provenance.json beside it).
+    #[arg(long, value_name = "FILE")]
+    pub provenance: Option<PathBuf>,
+    /// Public key of the release, a file or the line itself, in place of those built in; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }

@@ -19,3 +19,4 @@ mod targets;
 mod terminal;
 mod updates;
 mod verdicts;
+mod verify_self;
