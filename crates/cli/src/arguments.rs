@@ -14,6 +14,7 @@ const SCAN_EXAMPLES: &str = "\
 Examples:
   seaworthy scan image.tar                         a `docker save` archive or OCI layout
   seaworthy scan alpine:3.20                       an image in a registry; no layer is kept
+  seaworthy scan *.tar -o html=reports/            several at once: a summary, and a report of each
   seaworthy scan dir:. --fail-on high              source code or a root file system
   seaworthy scan sbom:bom.json -f sarif -o html=report.html";
 
@@ -102,9 +103,6 @@ pub enum Command {
 /// Options of everything that reads a target.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArguments {
-    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
-    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
-    pub target: String,
     /// Platform to take from a multi-platform image, such as linux/arm64.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<String>,
@@ -132,13 +130,19 @@ pub struct TargetArguments {
 #[derive(Debug, Args)]
 #[command(after_help = SCAN_EXAMPLES)]
 pub struct ScanArguments {
-    /// The target.
+    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
+    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
+    /// Of several targets a summary is printed.
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How to read them.
     #[command(flatten)]
     pub target: TargetArguments,
     /// Format of what is printed; `seaworthy list formats` shows all.
     #[arg(help_heading = "Output", long, short, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Write another format to a file; may be given several times: `-o sarif=scan.sarif -o html=scan.html`.
+    /// Of several targets each gets its own file in a folder: `-o html=reports/`.
     #[arg(help_heading = "Output", long, short, value_name = "FORMAT=FILE")]
     pub output: Vec<String>,
     /// Template file for the format `template`.
@@ -179,7 +183,10 @@ pub struct ScanArguments {
 pub struct ExplainArguments {
     /// Any id of the vulnerability: CVE-2021-44228, GHSA-…, DSA-….
     pub id: String,
-    /// The target.
+    /// The target, named as for `scan`.
+    #[arg(value_name = "TARGET")]
+    pub name: String,
+    /// How to read it.
     #[command(flatten)]
     pub target: TargetArguments,
 }

@@ -8,6 +8,8 @@ mod pull;
 mod registry;
 mod scan;
 mod setup;
+mod several;
+mod targets;
 
 use crate::arguments::{Arguments, Command};
 use crate::config;

@@ -14,6 +14,7 @@ mod outputs;
 mod pull;
 mod registry;
 mod roundtrip;
+mod several;
 mod targets;
 mod terminal;
 mod updates;
