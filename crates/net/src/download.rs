@@ -239,7 +239,10 @@ mod tests {
             wire.answer(206, &["etag: \"a\"", &range], &body()[from..])
         });
         assert!(matches!(result, Ok(Downloaded::New { bytes: 200_000, .. })));
-        assert_eq!((content, seen[1].from(), seen[1].header("if-range")), (Some(body()), 100_000, Some("\"a\"")));
+        assert_eq!(
+            (content, seen[1].from(), seen[1].header("if-range")),
+            (Some(body()), 100_000, Some("\"a\""))
+        );
         // A weak tag: everything comes again, and what is known is passed over.
         let (result, content, seen) =
             broken(&["etag: W/\"a\""], |_, wire| wire.answer(200, &["etag: W/\"a\""], &body()));
@@ -282,7 +285,13 @@ mod tests {
         assert!(error(result).contains("circle"));
         let (result, ..) = get(|_, wire| wire.answer(200, &["content-type: text/html"], b"<html>"), 100);
         assert!(error(result).contains("web page"));
-        let (result, ..) = get(|_, wire| { wire.hang(); Ok(()) }, 100);
+        let (result, ..) = get(
+            |_, wire| {
+                wire.hang();
+                Ok(())
+            },
+            100,
+        );
         assert!(error(result).contains("did not answer in time"));
     }
 }

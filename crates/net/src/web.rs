@@ -28,7 +28,9 @@ const PROGRESS_BYTES: u64 = 64 << 10;
 #[non_exhaustive]
 pub enum WebError {
     /// No connection, or it broke or stalled.
-    #[error("{url}: {host} {cause}\nTry: again later; is there a network, and does it need a proxy (HTTPS_PROXY) or another certificate authority?")]
+    #[error(
+        "{url}: {host} {cause}\nTry: again later; is there a network, and does it need a proxy (HTTPS_PROXY) or another certificate authority?"
+    )]
     Unreachable {
         /// What was wanted.
         url: String,
@@ -38,7 +40,10 @@ pub enum WebError {
         cause: Cause,
     },
     /// 401 or 403.
-    #[error("{url} is refused (HTTP {status}){}\nTry: check the address and the right to read it.", quoted(said))]
+    #[error(
+        "{url} is refused (HTTP {status}){}\nTry: check the address and the right to read it.",
+        quoted(said)
+    )]
     Denied {
         /// What was wanted.
         url: String,
@@ -78,13 +83,17 @@ pub enum WebError {
         said: String,
     },
     /// A web page instead of data.
-    #[error("{url} answered with a web page instead of data\nTry: a login in a browser or a proxy's page may stand before it; check the address and the proxy settings.")]
+    #[error(
+        "{url} answered with a web page instead of data\nTry: a login in a browser or a proxy's page may stand before it; check the address and the proxy settings."
+    )]
     Page {
         /// What was wanted.
         url: String,
     },
     /// A redirect that is not followed.
-    #[error("{url} redirects to {to}, which is not followed: {reason}\nTry: tell the server's operator; this is a wrong setting or an attack.")]
+    #[error(
+        "{url} redirects to {to}, which is not followed: {reason}\nTry: tell the server's operator; this is a wrong setting or an attack."
+    )]
     Redirect {
         /// What was wanted.
         url: String,
@@ -274,9 +283,8 @@ impl Web {
             if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
                 return self.judge(wanted, answer);
             }
-            let refuse = |to: String, reason| {
-                Attempt::Final(WebError::Redirect { url: wanted.shown(), to, reason })
-            };
+            let refuse =
+                |to: String, reason| Attempt::Final(WebError::Redirect { url: wanted.shown(), to, reason });
             let Some(next) = url.join(&answer.header("location").unwrap_or_default()) else {
                 return Err(refuse("nowhere".into(), "it names no http(s) address"));
             };
@@ -311,14 +319,21 @@ impl Web {
         for (name, value) in &signed {
             builder = builder.header(name, value);
         }
-        let unsendable =
-            |_| Attempt::Final(WebError::Option(format!("{} cannot be asked for: its address or a key has odd characters", wanted.shown())));
+        let unsendable = |_| {
+            Attempt::Final(WebError::Option(format!(
+                "{} cannot be asked for: its address or a key has odd characters",
+                wanted.shown()
+            )))
+        };
         let agent = place.agent(&self.options, &self.proxies, &*self.world, url, is_home);
         let agent = agent.map_err(|error| Attempt::Final(WebError::Option(error.to_string())))?;
         let sent = match wanted.content {
             Some((open, length)) => {
                 let mut content = open().map_err(|error| {
-                    Attempt::Final(WebError::Option(format!("what is to be sent to {} cannot be read: {error}", wanted.shown())))
+                    Attempt::Final(WebError::Option(format!(
+                        "what is to be sent to {} cannot be read: {error}",
+                        wanted.shown()
+                    )))
                 })?;
                 let request = builder.header("content-length", length.to_string());
                 agent.run(request.body(SendBody::from_reader(&mut *content)).map_err(unsendable)?)
@@ -343,9 +358,13 @@ impl Web {
         let url = wanted.shown();
         let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
         match answer.status {
-            200..=299 if is_page && wanted.method == Method::GET => Err(Attempt::Final(WebError::Page { url })),
+            200..=299 if is_page && wanted.method == Method::GET => {
+                Err(Attempt::Final(WebError::Page { url }))
+            }
             200..=299 | 304 | 404 | 410 | 412 | 416 => Ok(answer),
-            status @ (401 | 403) => Err(Attempt::Final(WebError::Denied { url, status, said: said(&mut answer) })),
+            status @ (401 | 403) => {
+                Err(Attempt::Final(WebError::Denied { url, status, said: said(&mut answer) }))
+            }
             status @ (408 | 429 | 500 | 502 | 503 | 504) => {
                 let header = answer.header("retry-after");
                 let wait = header.and_then(|value| retry_after(&value, self.world.wall()));
@@ -357,7 +376,12 @@ impl Web {
     }
 
     /// Reads a whole small body.
-    pub(crate) fn whole(&self, wanted: &Wanted<'_>, answer: Answer, bytes_max: u64) -> Result<Vec<u8>, Attempt> {
+    pub(crate) fn whole(
+        &self,
+        wanted: &Wanted<'_>,
+        answer: Answer,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, Attempt> {
         let too_large = || Attempt::Final(WebError::TooLarge { url: wanted.shown(), bytes_max });
         if answer.length().is_some_and(|length| length > bytes_max) {
             return Err(too_large());
@@ -479,7 +503,21 @@ impl Transfer {
         }
         let (validator, host) = (answer.validator(), answer.host.clone());
         let body = Some(Paced::new(answer.into_reader(), &web));
-        Ok(Self { web, url, reopen, body, validator, host, done, skip: 0, length, bytes_max, is_checked, breaks: 0, since_break: 0 })
+        Ok(Self {
+            web,
+            url,
+            reopen,
+            body,
+            validator,
+            host,
+            done,
+            skip: 0,
+            length,
+            bytes_max,
+            is_checked,
+            breaks: 0,
+            since_break: 0,
+        })
     }
 
     /// What the server said of this version.
@@ -557,7 +595,10 @@ impl Transfer {
                 let range = answer.header("content-range").unwrap_or_default();
                 if range_start(&range) != Some(self.done) {
                     let asked = self.done;
-                    return Err(malformed(format!("asked for bytes from {asked}, it sends `{}`", clip(&range))));
+                    return Err(malformed(format!(
+                        "asked for bytes from {asked}, it sends `{}`",
+                        clip(&range)
+                    )));
                 }
                 0
             }
@@ -567,7 +608,8 @@ impl Transfer {
         let validator = answer.validator();
         let start = self.done.saturating_sub(self.skip);
         let length = answer.length().map(|length| length.saturating_add(start));
-        if validator != self.validator || (length.is_some() && self.length.is_some() && length != self.length) {
+        if validator != self.validator || (length.is_some() && self.length.is_some() && length != self.length)
+        {
             return Err(malformed("it changed while it was read".into()));
         }
         self.body = Some(Paced::new(answer.into_reader(), &web));

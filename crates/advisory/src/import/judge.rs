@@ -133,7 +133,8 @@ impl Judge<'_> {
         for file in self.files.iter().filter(|file| file.is_home_of(&kept.shard)) {
             if file.error.is_some() && kept.kind == FILE_KIND_PACKAGES {
                 let what = if file.is_absent() { "download" } else { "read" };
-                let detail = format!("the last update could not {what} `{}`: these data are older", file.path);
+                let detail =
+                    format!("the last update could not {what} `{}`: these data are older", file.path);
                 kept.lost.push(failed(detail));
             }
         }
@@ -144,7 +145,8 @@ impl Judge<'_> {
             let numbers = from.get(&shard.shard).into_iter().flatten();
             for file in numbers.filter_map(|number| self.files.get(*number as usize)) {
                 if let Some(why) = file.is_copy().filter(|_| file.is_home_of(&shard.shard)) {
-                    let day = file.confirmed().map_or("an unknown day".into(), |time| time.date().to_string());
+                    let day =
+                        file.confirmed().map_or("an unknown day".into(), |time| time.date().to_string());
                     let detail = format!(
                         "the last update could not download `{}` ({why}): its copy of {day} was used",
                         file.path
