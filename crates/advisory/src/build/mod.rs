@@ -310,7 +310,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control)
 }
 
-fn is_shard(name: &str) -> bool {
+pub(crate) fn is_shard(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":.-_".contains(&byte);
     !name.is_empty() && name.len() <= 64 && name.bytes().all(allowed)
 }
@@ -344,6 +344,7 @@ pub(crate) fn entry(shard: &str, kind: &str) -> IndexShard {
         remark: String::new(),
         feeds: Vec::new(),
         lost: Vec::new(),
+        content: String::new(),
     }
 }
 

@@ -116,7 +116,7 @@ impl Import<'_> {
         judge.remember_copies(&mut built.shards, &built.files);
         notes.extend(built.notes);
         notes.extend(read.iter().filter_map(ReadFile::note));
-        let mut index = Index { format: FORMAT, built: self.now, shards: built.shards };
+        let mut index = Index { format: FORMAT, built: self.now, shards: built.shards, publication: None };
         if self.others == Others::Keep {
             keep_others(self.database, &mut index, &judge, &mut notes);
         }
