@@ -3,5 +3,7 @@
 
 mod download;
 pub mod registry;
+mod web;
 
 pub use download::{Client, Downloaded, Error};
+pub use web::{Validator, Web, WebError};

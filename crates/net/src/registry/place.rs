@@ -20,15 +20,15 @@ const HUB_HOST: &str = "registry-1.docker.io";
 const REST: Duration = Duration::from_secs(60);
 
 /// One registry or mirror.
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The name people log in with.
     pub(super) registry: String,
     /// Path before the repository, with a slash at its end, or empty.
     pub(super) prefix: String,
     pub(super) is_mirror: bool,
     /// Its address without path.
-    pub(super) base: Url,
-    pub(super) permit: Arc<Permit>,
+    pub(crate) base: Url,
+    pub(crate) permit: Arc<Permit>,
     /// Until when (clock of the world) a mirror that failed is not asked.
     rests_until: Mutex<Duration>,
     trust: OnceLock<Trust>,
@@ -70,6 +70,20 @@ impl Place {
         Ok(Self { registry, prefix, is_mirror, base, permit, rests_until, trust, agents })
     }
 
+    /// A plain web server: no registry, but guarded, trusted and reached through proxies in the same way.
+    pub(crate) fn of_web(url: &Url) -> Self {
+        Self {
+            registry: url.authority(),
+            prefix: String::new(),
+            is_mirror: false,
+            base: Url::new(url.is_https, &url.host, url.port, "/"),
+            permit: Arc::default(),
+            rests_until: Mutex::default(),
+            trust: OnceLock::new(),
+            agents: Mutex::default(),
+        }
+    }
+
     /// The word for a mirror that is left alone for a while, so that not every blob waits for it anew.
     pub(super) fn resting(&self, now: Duration) -> Option<String> {
         let until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,7 +104,7 @@ impl Place {
     }
 
     /// Connections to the registry itself, or to where it leads.
-    pub(super) fn agent(
+    pub(crate) fn agent(
         &self,
         options: &Options,
         proxies: &Proxies,

@@ -10,3 +10,9 @@ mod push;
 mod server;
 mod transfer;
 mod world;
+
+/// The server and the world for the tests of what else dials out.
+pub(crate) mod testing {
+    pub(crate) use super::server::{Seen, Server, Wire};
+    pub(crate) use super::world::{Fake, options};
+}
