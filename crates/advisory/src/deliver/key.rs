@@ -44,10 +44,11 @@ impl PublicKey {
             _ => refused("a public key is 32 bytes in base64"),
         }
     }
-    /// Reads lines of keys; empty ones and those that start with `#` are comments.
+    /// Reads lines of keys, or keys with `;` between; empty lines and those that start with `#` are comments.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, DeliverError> {
-        let lines = text.split(['\n', ';']).map(str::trim);
-        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(Self::parse).collect()
+        let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+        let keys = lines.flat_map(|line| line.split(';')).map(str::trim);
+        keys.filter(|key| !key.is_empty()).map(Self::parse).collect()
     }
     /// Short name: the first 16 hexadecimal digits of the SHA-256 of its bytes.
     pub fn id(&self) -> String {

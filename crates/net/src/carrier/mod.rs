@@ -5,12 +5,14 @@
 //! What a carrier does not do: delete; check the bytes of files (the reader knows what they should be).
 
 mod http;
+mod oci;
 mod s3;
 mod signature;
 #[cfg(test)]
 mod tests;
 
 pub use http::Http;
+pub use oci::{ARTIFACT_TYPE, FILE_TYPE, INDEX_TYPE, Oci};
 pub use s3::S3;
 
 use std::fs::File;
@@ -75,6 +77,11 @@ impl Spool {
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         Ok(Self { file })
+    }
+    /// The file itself, at its beginning.
+    fn into_file(mut self) -> io::Result<File> {
+        self.file.seek(SeekFrom::Start(0))?;
+        Ok(self.file)
     }
     /// From the beginning. One reader at a time: they share the place in the file.
     fn reader(&self) -> io::Result<Box<dyn Read>> {

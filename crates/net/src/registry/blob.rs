@@ -7,7 +7,7 @@ use super::cause::Cause;
 use super::client::Client;
 use super::error::Error;
 use super::place::Place;
-use super::send::{Answer, Wanted};
+use super::send::{Answer, Rights, Wanted};
 use seaworthy_types::{Digest, ImageRef};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read};
@@ -145,6 +145,8 @@ impl BlobReader {
 
     fn open_at(&mut self, place: &Place) -> Result<(), Error> {
         let repository = self.image.repository().to_owned();
+        let from = (self.done > 0).then(|| ("range", format!("bytes={}-", self.done)));
+        let headers = from.into_iter().collect();
         let wanted = Wanted {
             what: self.what(),
             place,
@@ -152,7 +154,8 @@ impl BlobReader {
             method: Method::GET,
             url: place.url(&repository, &format!("blobs/{}", self.digest)),
             accept: "*/*",
-            from: self.done,
+            headers,
+            rights: Rights::Pull,
         };
         let client = Arc::clone(&self.client);
         let answer = client.persist(&place.base.authority(), &wanted, || client.ask(&wanted))?;

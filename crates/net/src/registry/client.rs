@@ -7,7 +7,7 @@ use super::manifest::{self, Descriptor, Manifest};
 use super::media;
 use super::options::{Options, Proxies};
 use super::place::Place;
-use super::send::{Attempt, Wanted};
+use super::send::{Attempt, Rights, Wanted};
 use super::world::World;
 use seaworthy_types::{Digest, ImageRef};
 use sha2::{Digest as _, Sha256};
@@ -126,7 +126,8 @@ impl Client {
             method,
             url: place.url(image.repository(), &format!("manifests/{}", image.selector())),
             accept,
-            from: 0,
+            headers: Vec::new(),
+            rights: Rights::Pull,
         }
     }
 

@@ -6,7 +6,7 @@ use super::client::Client;
 use super::error::Error;
 use super::manifest::{self, Descriptor, Names};
 use super::place::Place;
-use super::send::{Attempt, Wanted};
+use super::send::{Attempt, Rights, Wanted};
 use super::url::Url;
 use seaworthy_types::{Digest, ImageRef};
 use serde::Deserialize;
@@ -197,7 +197,16 @@ impl Client {
         url: Url,
     ) -> Result<Page, Error> {
         let (what, repository) = (what.to_owned(), image.repository());
-        let wanted = Wanted { what, place, repository, method: Method::GET, url, accept, from: 0 };
+        let wanted = Wanted {
+            what,
+            place,
+            repository,
+            method: Method::GET,
+            url,
+            accept,
+            headers: Vec::new(),
+            rights: Rights::Pull,
+        };
         let host = place.base.authority();
         let page = self.persist(&host, &wanted, || {
             let answer = self.ask(&wanted)?;

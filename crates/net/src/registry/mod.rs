@@ -1,6 +1,6 @@
-//! Registries: OCI distribution 1.1 and Docker's registry API v2, reading only. Manifests, blobs, tags and
-//! referrers come as verified bytes; what they mean is not known here. Nothing is pushed, nothing is
-//! written to disk, and nothing is sent unless a caller asks for an image.
+//! Registries: OCI distribution 1.1 and Docker's registry API v2, reading and pushing. Manifests, blobs, tags and
+//! referrers come as verified bytes; what they mean is not known here. Nothing is written to disk, and
+//! nothing is sent unless a caller asks for an image or pushes one.
 //!
 //! Who gets a login: the registry (or mirror) it belongs to, and the login server that one names, over
 //! https. No redirect carries it to another host, no error or `Debug` text holds it.
@@ -19,6 +19,7 @@ mod manifest;
 pub mod media;
 mod options;
 pub(crate) mod place;
+mod push;
 mod secret;
 pub(crate) mod send;
 #[cfg(test)]
@@ -36,5 +37,6 @@ pub use error::Error;
 pub use listing::{Listed, Referrers, Way};
 pub use manifest::{Descriptor, Manifest, Names};
 pub use options::{Options, Patience, Proxies};
+pub use push::{BlobPushed, ManifestPushed, Subject};
 pub use secret::{Credential, Secret};
 pub use world::{HelperOutput, System, World};

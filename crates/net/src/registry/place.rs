@@ -138,6 +138,7 @@ impl Place {
             .timeout_send_request(Some(patience.answer))
             .timeout_recv_response(Some(patience.answer))
             .timeout_per_read(Some(patience.stall))
+            .timeout_per_write(Some(patience.stall))
             .tls_config(if is_home { trust.home.clone() } else { trust.away.clone() });
         let is_proxied = proxy.is_some();
         let config = config.proxy(proxy).build();

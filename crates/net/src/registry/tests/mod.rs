@@ -6,6 +6,7 @@ mod lists;
 mod login;
 mod logins_found;
 mod noise;
+mod push;
 mod server;
 mod transfer;
 mod world;
