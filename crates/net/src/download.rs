@@ -199,7 +199,7 @@ mod tests {
         });
         let folder = tempfile::tempdir().expect("folder");
         let client = Client::new(options(), Arc::new(Fake::new()));
-        let mut ask = |etag: &str| {
+        let ask = |etag: &str| {
             let known = Validator { etag: Some(etag.into()), last_modified: Some("x".into()) };
             let url = format!("http://{}/a", server.authority);
             client.download(&url, &folder.path().join("a"), &known, 100, &mut |_| ()).expect("served")

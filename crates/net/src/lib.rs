@@ -1,6 +1,7 @@
 //! The only crate that dials out. Carries bytes and does not know what they mean. Nothing in here is
 //! called unless a person asked for the network.
 
+pub mod carrier;
 mod download;
 pub mod registry;
 mod web;

@@ -86,6 +86,14 @@ impl Url {
         let path = self.path_and_query.split('?').next().unwrap_or_default();
         super::error::clip(&format!("{}{path}", self.origin()))
     }
+    /// The path, as it is sent.
+    pub(crate) fn path(&self) -> &str {
+        self.path_and_query.split('?').next().unwrap_or("/")
+    }
+    /// The query, as it is sent; empty when there is none.
+    pub(crate) fn query(&self) -> &str {
+        self.path_and_query.split_once('?').map_or("", |(_, query)| query)
+    }
     /// With more of a query.
     pub(crate) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
         let mut url = self.clone();
