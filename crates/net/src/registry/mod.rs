@@ -13,6 +13,7 @@ mod credential;
 mod error;
 mod guard;
 mod helper;
+mod hosts;
 mod keyring;
 mod listing;
 mod manifest;

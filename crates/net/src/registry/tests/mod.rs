@@ -9,4 +9,4 @@ mod noise;
 mod push;
 mod server;
 mod transfer;
-mod world;
+pub(super) mod world;
