@@ -2,6 +2,7 @@
 //! called unless a person asked for the network.
 
 mod download;
+pub mod engine;
 pub mod registry;
 
 pub use download::{Client, Downloaded, Error};
