@@ -156,8 +156,11 @@ impl Place {
     pub(crate) fn of_web(url: &Url) -> Self {
         Self {
             registry: url.authority(),
-            prefix: String::new(),
+            repository: String::new(),
             is_mirror: false,
+            is_named: true,
+            only: Only::All,
+            never: None,
             base: Url::new(url.is_https, &url.host, url.port, "/"),
             permit: Arc::default(),
             rests_until: Mutex::default(),
