@@ -14,6 +14,9 @@ const SCAN_EXAMPLES: &str = "\
 Examples:
   seaworthy scan image.tar                         a `docker save` archive or OCI layout
   seaworthy scan alpine:3.20                       an image in a registry; no layer is kept
+  seaworthy scan docker:alpine container:web       an image and a container that engines hold
+  seaworthy scan --all docker:                     every image of an engine, shared layers once
+  seaworthy scan *.tar -o html=reports/            several at once: a summary, and a report of each
   seaworthy scan dir:. --fail-on high              source code or a root file system
   seaworthy scan sbom:bom.json -f sarif -o html=report.html";
 
@@ -81,6 +84,8 @@ pub enum Command {
     /// Update, inspect and check the vulnerability database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Say whether this program is the one that was released, and whether its parsing process is locked in here.
+    VerifySelf(VerifySelfArguments),
     /// List what the program can read, judge and write.
     List(ListArguments),
     /// Inspect or empty the layer cache.
@@ -102,9 +107,6 @@ pub enum Command {
 /// Options of everything that reads a target.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArguments {
-    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
-    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
-    pub target: String,
     /// Platform to take from a multi-platform image, such as linux/arm64.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<String>,
@@ -126,19 +128,31 @@ pub struct TargetArguments {
     /// How to speak with the registry, for an image in one.
     #[command(flatten)]
     pub registry: RegistryArguments,
+    /// Where engines are, for what they hold.
+    #[command(flatten)]
+    pub engine: EngineArguments,
 }
 
 /// Options of `scan`.
 #[derive(Debug, Args)]
 #[command(after_help = SCAN_EXAMPLES)]
 pub struct ScanArguments {
-    /// The target.
+    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
+    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
+    /// What an engine of this machine holds: `docker:`, `podman:`, `containerd:`, `crio:` and a name or id; a
+    /// container with what it has written: `container:` and a name or id (`docker-container:` and so on, if
+    /// several engines know it).
+    /// Of several targets a summary is printed.
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How to read them.
     #[command(flatten)]
     pub target: TargetArguments,
     /// Format of what is printed; `seaworthy list formats` shows all.
     #[arg(help_heading = "Output", long, short, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Write another format to a file; may be given several times: `-o sarif=scan.sarif -o html=scan.html`.
+    /// Of several targets each gets its own file in a folder: `-o html=reports/`.
     #[arg(help_heading = "Output", long, short, value_name = "FORMAT=FILE")]
     pub output: Vec<String>,
     /// Template file for the format `template`.
@@ -179,7 +193,10 @@ pub struct ScanArguments {
 pub struct ExplainArguments {
     /// Any id of the vulnerability: CVE-2021-44228, GHSA-…, DSA-….
     pub id: String,
-    /// The target.
+    /// The target, named as for `scan`.
+    #[arg(value_name = "TARGET")]
+    pub name: String,
+    /// How to read it.
     #[command(flatten)]
     pub target: TargetArguments,
 }
@@ -216,6 +233,21 @@ pub struct RegistryArguments {
     /// Ask for no login and use none.
     #[arg(long)]
     pub anonymous: bool,
+}
+
+/// Where container engines are.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engines")]
+pub struct EngineArguments {
+    /// Every image of the engine (`docker:`), or every container (`docker-container:`).
+    #[arg(long)]
+    pub all: bool,
+    /// Storage of the engine (default: as its configuration says, such as /var/lib/docker).
+    #[arg(long, value_name = "FOLDER", conflicts_with = "socket")]
+    pub engine_root: Option<PathBuf>,
+    /// Socket of the engine, asked instead of reading its storage.
+    #[arg(long, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
 }
 
 /// What to do with the database.
@@ -281,4 +313,22 @@ pub enum CacheCommand {
     Path,
     /// Remove everything in it.
     Clear,
+}
+
+/// Options of `verify-self`. Exit codes: 0 verified, 1 not what was released, 3 nothing vouches for it (or the
+/// kernel lacks a part of the lock).
+#[derive(Debug, Args)]
+pub struct VerifySelfArguments {
+    /// Check this program instead: from a copy that you trust.
+    #[arg(long, value_name = "PROGRAM")]
+    pub file: Option<PathBuf>,
+    /// Its provenance (default: PROGRAM.provenance.json beside it).
+    #[arg(long, value_name = "FILE")]
+    pub provenance: Option<PathBuf>,
+    /// Public key of the release, a file or the line itself, in place of those built in; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }

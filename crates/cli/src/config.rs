@@ -11,6 +11,11 @@
 //! format = "table"
 //! ignore-files = ["security/ignore.toml"]
 //! db = "/var/lib/seaworthy/db"
+//!
+//! [database]
+//! sources = ["https://data.example/seaworthy", "oci://registry.example/seaworthy/data:1"]
+//! keys = ["seaworthy-key-1 …"]
+//! ca = ["internal-ca.pem"]
 //! ```
 
 use crate::files;
@@ -47,6 +52,29 @@ pub struct Config {
     pub db: Option<PathBuf>,
     /// See `--cache`.
     pub cache: Option<PathBuf>,
+    /// Where vulnerability data come from.
+    #[serde(default)]
+    pub database: DatabaseConfig,
+}
+
+/// Where vulnerability data come from, and whom to believe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DatabaseConfig {
+    /// Places of published data, asked in this order: folders (relative to the configuration file),
+    /// `https://…`, `s3://…`, `oci://…`.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Public keys that are trusted in place of those built into the program: lines, or files of them
+    /// (relative to the configuration file).
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// Certificate authorities to trust besides the system's (PEM), relative to the configuration file.
+    #[serde(default)]
+    pub ca: Vec<PathBuf>,
+    /// Registries to speak plain HTTP with, as `host[:port]`.
+    #[serde(default)]
+    pub insecure: Vec<String>,
 }
 
 /// Reads the file that was named, else the project's, else the user's, else nothing.
@@ -65,7 +93,7 @@ pub fn load(named: Option<&Path>) -> Result<Config> {
     let text = std::fs::read_to_string(&path).with_context(what)?;
     let mut config: Config = toml::from_str(&text).with_context(what)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    for file in &mut config.ignore_files {
+    for file in config.ignore_files.iter_mut().chain(&mut config.database.ca) {
         *file = folder.join(&*file);
     }
     Ok(config)

@@ -349,7 +349,7 @@ fn clip_text(text: &mut String, bytes_max: usize) {
 }
 
 /// An index entry for a file that is not there yet.
-fn entry(shard: &str, kind: &str) -> IndexShard {
+pub(crate) fn entry(shard: &str, kind: &str) -> IndexShard {
     IndexShard {
         shard: shard.to_owned(),
         kind: kind.to_owned(),

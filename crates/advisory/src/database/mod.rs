@@ -106,6 +106,7 @@ impl Database {
                 notes.push(Note::gap("database-index", "database", &facts.shard, detail));
                 continue;
             }
+            notes.extend(absent_knowledge(&facts));
             shards.insert(facts.shard.clone(), Entry { facts, opened: OnceLock::new() });
         }
         let value = Self {
@@ -191,6 +192,22 @@ impl Database {
         };
         Ok(Opened::Shard(Shard::open(&path, facts.bytes, kind, &facts.shard)?, kind))
     }
+}
+
+/// What a scan must say of knowledge about vulnerabilities that the last update could not have. (What is
+/// missing about packages is told to who asks for them.) Without the catalogue of what is exploited a
+/// verdict may be milder than it should; the rest only makes severities unknown, which count.
+fn absent_knowledge(facts: &IndexShard) -> Option<Note> {
+    let lost = facts.lost.iter().find(|loss| loss.code == crate::import::FAILED)?;
+    if facts.kind == FILE_KIND_PACKAGES {
+        return None;
+    }
+    let is_nothing = facts.records == 0 && facts.shard != crate::build::SHARD_EPSS;
+    let (code, subject) = (crate::import::FAILED, facts.shard.clone());
+    Some(match is_nothing {
+        true => Note::gap(code, "database", subject, format!("{}: nothing of it is known", lost.detail)),
+        false => Note::info(code, "database", subject, lost.detail.clone()),
+    })
 }
 
 impl Lookup for Database {

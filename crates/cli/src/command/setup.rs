@@ -1,6 +1,5 @@
 //! From arguments and configuration to what the pipeline is told.
 
-use super::registry;
 use crate::arguments::{Arguments, TargetArguments};
 use crate::config::{Config, size};
 use crate::files;
@@ -34,16 +33,23 @@ pub fn now() -> Timestamp {
     Timestamp(i64::try_from(since).unwrap_or(i64::MAX))
 }
 
-/// Everything a request borrows.
+/// A target that is ready to be scanned.
+pub struct Chosen {
+    /// What was asked for.
+    pub spec: TargetSpec,
+    /// The image, when it lies elsewhere.
+    pub image: Option<Arc<dyn Elsewhere>>,
+    /// Wished platform.
+    pub platform: Option<Platform>,
+}
+
+/// Everything that requests borrow, whatever their target.
 pub struct Setup {
-    spec: TargetSpec,
     database: Database,
     /// Remarks on the database itself.
     pub data_notes: Vec<Note>,
     data_status: DataStatus,
     cache: Option<Cache>,
-    image: Option<Arc<dyn Elsewhere>>,
-    platform: Option<Platform>,
     reference: Option<String>,
     limits: Limits,
     isolation: Isolation,
@@ -68,13 +74,7 @@ impl Setup {
             true => Isolation::InProcess,
             false => Isolation::Child(std::env::current_exe().context("finding this program's own file")?),
         };
-        let platform = target.platform.as_deref().map(platform).transpose()?;
-        let image = registry::named(&target.target)?
-            .map(|image| registry::resolve(&target.registry, &target.target, &image, platform.clone()))
-            .transpose()?;
         Ok(Self {
-            image,
-            spec: TargetSpec::parse(&target.target),
             data_status: DataStatus {
                 built: outcome.value.built(),
                 digest: outcome.value.digest().to_owned(),
@@ -83,7 +83,6 @@ impl Setup {
             database: outcome.value,
             data_notes: outcome.notes,
             cache,
-            platform,
             reference: target.reference.clone(),
             limits: memory.map_or_else(Limits::default, Limits::with_memory),
             isolation,
@@ -98,11 +97,11 @@ impl Setup {
     }
 
     /// What the pipeline is told.
-    pub fn request<'a>(&'a self, policy: &'a Policy) -> Request<'a> {
+    pub fn request<'a>(&'a self, target: &'a Chosen, policy: &'a Policy) -> Request<'a> {
         Request {
-            spec: &self.spec,
-            image: self.image.clone(),
-            platform: self.platform.clone(),
+            spec: &target.spec,
+            image: target.image.clone(),
+            platform: target.platform.clone(),
             reference: self.reference.clone(),
             limits: self.limits.clone(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
