@@ -43,11 +43,10 @@ fn a_bundle_brings_a_fetched_database_over() {
     place.publish(NOW);
     place.fetch(Choice::All, NOW).expect("fetched");
     let file = place.work().join("bundle.tar");
-    let bundled =
-        export(place.fetched_folder(), BundleChoice::All, &file, NOW.time()).expect("exported").value;
+    let bundled = export(place.fetched_folder(), BundleChoice::All, &file, NOW.time()).expect("exported");
     assert!(bundled.signed, "{bundled:?}");
     let bundle = Bundle::open(&file).expect("opened");
-    assert_eq!(bundle.shards().expect("read"), bundled.shards);
+    assert_eq!(bundle.shards(), bundled.shards);
     let other = place.other("beyond");
     let shards = bundled.shards.as_slice();
     let fetched = other.fetch_from(&[&bundle], Choice::Named(shards), NOW, &trusted(&[1])).expect("fetched");
@@ -68,7 +67,7 @@ fn a_bundle_of_some_shards_says_what_is_missing() {
     let file = place.work().join("bundle.tar");
     let some = ["npm".to_owned()];
     let choice = BundleChoice::Named(&some);
-    let bundled = export(place.fetched_folder(), choice, &file, NOW.time()).expect("exported").value;
+    let bundled = export(place.fetched_folder(), choice, &file, NOW.time()).expect("exported");
     assert_eq!(bundled.shards, ["cve", "epss", "npm"]);
     let bundle = Bundle::open(&file).expect("opened");
     let other = place.other("beyond");

@@ -19,7 +19,7 @@ use super::store::{INDEX_NAME, Store, file_name, is_sha256, sha256_of_name};
 use crate::database::container::sha256_of;
 use crate::database::index::{FILE_KIND_EPSS, FILE_KIND_VULNERABILITIES};
 use crate::database::{Index, IndexShard};
-use seaworthy_types::{Note, Outcome, Timestamp};
+use seaworthy_types::{Note, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -54,6 +54,8 @@ pub struct Bundled {
     pub shards: Vec<String>,
     /// Whether its index is signed.
     pub signed: bool,
+    /// Why it is not, when a signed one was expected.
+    pub notes: Vec<Note>,
 }
 
 /// The table of contents. Unknown keys are stepped over.
@@ -78,7 +80,7 @@ pub fn export(
     choice: BundleChoice<'_>,
     target: &Path,
     now: Timestamp,
-) -> Result<Outcome<Bundled>, DeliverError> {
+) -> Result<Bundled, DeliverError> {
     let installed = Index::read(database)?.map(|(index, _)| index);
     let index = installed.ok_or_else(|| DeliverError::Unfit {
         what: database.display().to_string(),
@@ -97,7 +99,7 @@ pub fn export(
     if done.is_err() {
         let _ = std::fs::remove_file(&unfinished);
     }
-    Ok(Outcome { value: done?, notes })
+    done.map(|bundled| Bundled { notes, ..bundled })
 }
 
 /// The shards with files that were asked for.
@@ -191,7 +193,7 @@ fn write(
     output.add(CONTENTS_NAME, json.len() as u64, &mut json.as_slice()).map_err(failed)?;
     output.add(INDEX_NAME, file.len() as u64, &mut file.as_slice()).map_err(failed)?;
     let bytes = output.finish().map_err(failed)?;
-    Ok(Bundled { bytes, shards: names, signed })
+    Ok(Bundled { bytes, shards: names, signed, notes: Vec::new() })
 }
 
 /// An index for data that were made here.
@@ -287,6 +289,7 @@ pub struct Bundle {
     entries: BTreeMap<String, (u64, u64)>,
     /// Files by content digest.
     contents: BTreeMap<String, FileRef>,
+    shards: Vec<String>,
 }
 
 impl Bundle {
@@ -305,7 +308,8 @@ impl Bundle {
             return Err(damaged("it is no regular file"));
         }
         let entries = entries(&file, facts.len())?;
-        let mut bundle = Self { name: name.to_owned(), file, entries, contents: BTreeMap::new() };
+        let mut bundle =
+            Self { name: name.to_owned(), file, entries, contents: BTreeMap::new(), shards: Vec::new() };
         let bytes =
             super::store::read_small(&bundle, CONTENTS_NAME, CONTENTS_BYTES_MAX)?.ok_or(Fault::Missing)?;
         let contents: Contents = serde_json::from_slice(&bytes)
@@ -319,15 +323,16 @@ impl Bundle {
             }
             bundle.contents.insert(held.content, held.file);
         }
+        let file = super::store::read_small(&bundle, INDEX_NAME, INDEX_BYTES_MAX)?.ok_or(Fault::Missing)?;
+        let payload = peek(&file)?;
+        let held = payload.shards.into_iter().filter(|shard| bundle.contents.contains_key(&shard.content));
+        bundle.shards = held.map(|shard| shard.shard).collect();
         Ok(bundle)
     }
     /// The shards whose records it holds, sorted: what a fetch from it can bring. The signature is the
     /// fetch's to check.
-    pub fn shards(&self) -> Result<Vec<String>, Fault> {
-        let file = super::store::read_small(self, INDEX_NAME, INDEX_BYTES_MAX)?.ok_or(Fault::Missing)?;
-        let payload = peek(&file)?;
-        let held = payload.shards.into_iter().filter(|shard| self.contents.contains_key(&shard.content));
-        Ok(held.map(|shard| shard.shard).collect())
+    pub fn shards(&self) -> Vec<String> {
+        self.shards.clone()
     }
 }
 
