@@ -5,6 +5,7 @@ use super::setup::Chosen;
 use super::targets::Planned;
 use crate::arguments::EngineArguments;
 use anyhow::{Result, bail};
+use seaworthy_image::host_platform;
 use seaworthy_net::engine::{self, Engine, Held, Surroundings};
 use seaworthy_scan::{Elsewhere, Made, TargetSpec};
 use seaworthy_types::{Digest, Note, Platform, TargetKind};
@@ -43,7 +44,7 @@ pub fn surroundings(arguments: &EngineArguments, platform: Option<Platform>) -> 
         root: arguments.engine_root.clone(),
         socket: arguments.socket.clone(),
         home: std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute()),
-        platform,
+        platform: Some(platform.unwrap_or_else(host_platform)),
     }
 }
 
@@ -85,7 +86,8 @@ fn find(text: &str, wanted: &Wanted, around: &Surroundings) -> Result<Chosen> {
         Wanted::Container(engine, name) => engine::container(*engine, name, around)?,
     };
     let image: Arc<dyn Elsewhere> = Arc::new(Local(held));
-    Ok(Chosen { spec: TargetSpec::parse(text), image: Some(image), platform: around.platform.clone() })
+    // An engine was asked by platform; nothing is left to choose.
+    Ok(Chosen { spec: TargetSpec::parse(text), image: Some(image), platform: None })
 }
 
 /// An image or container that an engine holds.

@@ -6,6 +6,8 @@
 //! ([`tarsplit`]) or out of a content store. What they mean is not known here.
 
 mod beneath;
+mod bolt;
+mod containerd;
 mod containers;
 mod crc64;
 mod docker;

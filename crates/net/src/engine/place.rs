@@ -1,6 +1,7 @@
 //! Where engines keep their storage: as told, as their configuration says, or where they do by default.
 
 use super::Engine;
+use super::containerd::Containerd;
 use super::containers::Containers;
 use super::docker::Docker;
 use super::error::Error;
@@ -56,7 +57,7 @@ pub(crate) fn stores(engine: Engine, around: &Surroundings) -> Found {
     };
     let mut found = Found { stores: Vec::new(), error: None };
     for place in &places {
-        match open(engine, place) {
+        match open(engine, place, around) {
             Ok(Some(store)) => found.stores.push(store),
             Ok(None) => {}
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -74,13 +75,16 @@ pub(crate) fn stores(engine: Engine, around: &Surroundings) -> Found {
     found
 }
 
-fn open(engine: Engine, place: &Path) -> io::Result<Option<Box<dyn Store>>> {
+fn open(engine: Engine, place: &Path, around: &Surroundings) -> io::Result<Option<Box<dyn Store>>> {
     Ok(match engine {
         Engine::Docker => Docker::open(place)?.map(|store| Box::new(store) as Box<dyn Store>),
         Engine::Podman | Engine::Crio => {
             Containers::open(engine, place)?.map(|store| Box::new(store) as Box<dyn Store>)
         }
-        Engine::Containerd => None,
+        Engine::Containerd => {
+            let store = Containerd::open(place, around.platform.clone())?;
+            store.map(|store| Box::new(store) as Box<dyn Store>)
+        }
     })
 }
 
