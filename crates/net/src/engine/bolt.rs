@@ -299,7 +299,7 @@ pub(crate) mod tests {
         page.extend(flags.to_le_bytes());
         page.extend(u16::try_from(items.len()).expect("few").to_le_bytes());
         page.extend(0_u32.to_le_bytes());
-        let mut data = Vec::new();
+        let mut data: Vec<u8> = Vec::new();
         for (index, (flag, key, value)) in items.iter().enumerate() {
             let offset = (items.len() - index) * ELEMENT_BYTES + data.len();
             page.extend(flag.to_le_bytes());
