@@ -1,8 +1,8 @@
 //! From the words a person typed to targets: what each is gets found out when its turn comes, so that one
 //! of many that cannot be had does not keep the others from being scanned.
 
-use super::{engine, registry};
 use super::setup::{Chosen, platform};
+use super::{engine, registry};
 use crate::arguments::TargetArguments;
 use anyhow::Result;
 use seaworthy_scan::TargetSpec;
@@ -38,14 +38,16 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
             continue;
         }
         if options.engine.all {
-            anyhow::bail!("--all is for engines: `docker:`, `podman:`, `containerd:` or `crio:`, not `{name}`");
+            anyhow::bail!(
+                "--all is for engines: `docker:`, `podman:`, `containerd:` or `crio:`, not `{name}`"
+            );
         }
         let image = registry::named(name)?;
         let (options, text, wish) = (options.registry.clone(), name.clone(), wish.clone());
         all.push(Planned::new(name, move || {
             let image =
                 image.map(|image| registry::resolve(&options, &text, &image, wish.clone())).transpose()?;
-            Ok(Chosen { spec: TargetSpec::parse(&text), image, platform: wish })
+            Ok(Chosen { spec: TargetSpec::parse(&text), image, archive: None, platform: wish })
         }));
     }
     Ok(all)

@@ -58,7 +58,10 @@ pub(crate) enum Entry {
 }
 
 fn damaged(what: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, format!("the database is damaged or of an unknown version: {what}"))
+    io::Error::new(
+        ErrorKind::InvalidData,
+        format!("the database is damaged or of an unknown version: {what}"),
+    )
 }
 
 /// Reads something of a file that may be written meanwhile.
@@ -82,7 +85,9 @@ pub(crate) fn look<T>(file: &File, read: impl Fn(&Bolt<'_>) -> io::Result<T>) ->
         }
         last = result.err();
     }
-    Err(last.unwrap_or_else(|| io::Error::new(ErrorKind::WouldBlock, "it is being written all the time; try again")))
+    Err(last.unwrap_or_else(|| {
+        io::Error::new(ErrorKind::WouldBlock, "it is being written all the time; try again")
+    }))
 }
 
 fn newest(file: &File) -> io::Result<Meta> {
@@ -92,8 +97,16 @@ fn newest(file: &File) -> io::Result<Meta> {
         Ok(meta) => vec![meta.page_bytes],
         Err(_) => (10..=16).map(|bits| 1 << bits).collect(),
     };
-    let second = sizes.into_iter().filter_map(|size| meta_at(file, size).ok().filter(|m| m.page_bytes == size));
-    first.as_ref().ok().copied().into_iter().chain(second).max_by_key(|meta| meta.commit).map_or_else(|| first, Ok)
+    let second =
+        sizes.into_iter().filter_map(|size| meta_at(file, size).ok().filter(|m| m.page_bytes == size));
+    first
+        .as_ref()
+        .ok()
+        .copied()
+        .into_iter()
+        .chain(second)
+        .max_by_key(|meta| meta.commit)
+        .map_or_else(|| first, Ok)
 }
 
 fn meta_at(file: &File, offset: u64) -> io::Result<Meta> {
@@ -118,15 +131,27 @@ fn meta_at(file: &File, offset: u64) -> io::Result<Meta> {
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> io::Result<u16> {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|b| u16::from_le_bytes(*b)).ok_or_else(|| damaged("too short"))
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .map(|b| u16::from_le_bytes(*b))
+        .ok_or_else(|| damaged("too short"))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> io::Result<u32> {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|b| u32::from_le_bytes(*b)).ok_or_else(|| damaged("too short"))
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .map(|b| u32::from_le_bytes(*b))
+        .ok_or_else(|| damaged("too short"))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> io::Result<u64> {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|b| u64::from_le_bytes(*b)).ok_or_else(|| damaged("too short"))
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .map(|b| u64::from_le_bytes(*b))
+        .ok_or_else(|| damaged("too short"))
 }
 
 /// Bytes of an element: they stand behind it at an offset from its own place.
@@ -134,7 +159,10 @@ fn piece(page: &[u8], at: usize, offset: u32, skip: u32, length: u32) -> io::Res
     let start = usize::try_from(offset).ok().and_then(|offset| at.checked_add(offset));
     let start = start.zip(usize::try_from(skip).ok()).and_then(|(start, skip)| start.checked_add(skip));
     let end = start.zip(usize::try_from(length).ok()).and_then(|(start, length)| start.checked_add(length));
-    start.zip(end).and_then(|(start, end)| page.get(start..end)).ok_or_else(|| damaged("an element leads out of its page"))
+    start
+        .zip(end)
+        .and_then(|(start, end)| page.get(start..end))
+        .ok_or_else(|| damaged("an element leads out of its page"))
 }
 
 impl Bolt<'_> {
@@ -449,7 +477,8 @@ pub(crate) mod tests {
         let newest = meta(root, pages, 7);
         bytes[4_096..4_096 + newest.len()].copy_from_slice(&newest);
         let file = open(&bytes);
-        let found = |key: &'static [u8]| look(&file, |bolt| bolt.get(&bolt.root(), key)).expect("read").is_some();
+        let found =
+            |key: &'static [u8]| look(&file, |bolt| bolt.get(&bolt.root(), key)).expect("read").is_some();
         assert!(found(b"a") && found(b"b") && found(b"m") && found(b"n"));
         assert!(!found(b"0") && !found(b"c") && !found(b"z"));
         assert_eq!(look(&file, |bolt| bolt.entries(&bolt.root())).expect("read").len(), 4);

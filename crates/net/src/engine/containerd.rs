@@ -89,7 +89,8 @@ struct Chosen {
 impl Containerd {
     /// The storage in a folder, when it is one.
     pub fn open(path: &Path, wanted: Option<Platform>) -> io::Result<Option<Self>> {
-        let missing = |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+        let missing =
+            |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
         let opened = Folder::open(path).and_then(|root| {
             let (blobs, database) = (root.folder(BLOBS)?, root.file(DATABASE)?);
             Ok(Self { root, blobs: Arc::new(blobs), database, wanted })
@@ -134,7 +135,8 @@ impl Containerd {
                 let Some(containers) = bolt.below(&bucket, &[b"containers"])? else { continue };
                 for (id, entry) in bolt.entries(&containers)? {
                     let Entry::Bucket(container) = entry else { continue };
-                    let text = |key: &str| Ok::<_, io::Error>(bolt.text(&container, key)?.unwrap_or_default());
+                    let text =
+                        |key: &str| Ok::<_, io::Error>(bolt.text(&container, key)?.unwrap_or_default());
                     let mut names = Vec::new();
                     if let Some(labels) = bolt.below(&container, &[b"labels"])? {
                         for label in ["nerdctl/name", "io.kubernetes.container.name"] {
@@ -182,7 +184,9 @@ impl Containerd {
                     let diff_ids = read.rootfs.diff_ids.unwrap_or_default();
                     let layers = raw.layers.unwrap_or_default();
                     if layers.len() > LAYERS_MAX || layers.len() != diff_ids.len() {
-                        return Err(self.strange(name, "manifest and configuration do not list the same layers"));
+                        return Err(
+                            self.strange(name, "manifest and configuration do not list the same layers")
+                        );
                     }
                     return Ok(Chosen { manifest, config, config_json, layers, diff_ids });
                 }
@@ -205,7 +209,10 @@ impl Containerd {
             let offered: Vec<String> =
                 images.iter().filter_map(|one| one.platform.as_ref()).map(Platform::to_string).collect();
             let wanted = self.wanted.as_ref().map(Platform::to_string).unwrap_or_default();
-            self.strange(name, format!("it has nothing for {wanted}; there is: {} (--platform)", offered.join(", ")))
+            self.strange(
+                name,
+                format!("it has nothing for {wanted}; there is: {} (--platform)", offered.join(", ")),
+            )
         })
     }
 
@@ -229,7 +236,10 @@ impl Containerd {
     fn snapshots(&self, namespace: &str, snapshotter: &str, key: &str) -> Result<Vec<Arc<Folder>>, Error> {
         let place = SNAPSHOTTERS.iter().find(|(name, _)| *name == snapshotter).map(|(_, place)| *place);
         let place = place.ok_or_else(|| {
-            self.strange(key, format!("the snapshotter `{snapshotter}` keeps its files in a way that is not known here"))
+            self.strange(
+                key,
+                format!("the snapshotter `{snapshotter}` keeps its files in a way that is not known here"),
+            )
         })?;
         let way: [&[u8]; 5] =
             [b"v1", namespace.as_bytes(), b"snapshots", snapshotter.as_bytes(), key.as_bytes()];
@@ -238,14 +248,16 @@ impl Containerd {
             None => Ok(None),
         })?;
         let mut name = name.ok_or_else(|| self.strange(key, "its snapshot is not there"))?;
-        let folder = self.root.folder(place).map_err(|error| cannot(Engine::Containerd, &self.root, place, &error))?;
+        let folder =
+            self.root.folder(place).map_err(|error| cannot(Engine::Containerd, &self.root, place, &error))?;
         let wrong = |error: &io::Error| cannot(Engine::Containerd, &folder, "metadata.db", error);
         let database = folder.file("metadata.db").map_err(|error| wrong(&error))?;
         let mut folders = Vec::new();
         while !name.is_empty() {
             let (id, parent) = look(&database, |bolt| {
                 let bucket = bolt.bucket(&[b"v1", b"snapshots", name.as_bytes()])?;
-                let bucket = bucket.ok_or_else(|| io::Error::new(ErrorKind::NotFound, "a snapshot is not there"))?;
+                let bucket =
+                    bucket.ok_or_else(|| io::Error::new(ErrorKind::NotFound, "a snapshot is not there"))?;
                 let id = match bolt.get(&bucket, b"id")? {
                     Some(Entry::Value(bytes)) => varint(&bytes),
                     _ => None,
@@ -255,7 +267,8 @@ impl Containerd {
             .map_err(|error| wrong(&error))?;
             let id = id.ok_or_else(|| self.strange(key, "a snapshot without a number"))?;
             let way = format!("snapshots/{id}/fs");
-            let files = folder.folder(&way).map_err(|error| cannot(Engine::Containerd, &folder, &way, &error))?;
+            let files =
+                folder.folder(&way).map_err(|error| cannot(Engine::Containerd, &folder, &way, &error))?;
             folders.push(Arc::new(files));
             if folders.len() > LAYERS_MAX {
                 return Err(self.strange(key, "more than 512 snapshots below one another"));
@@ -353,7 +366,9 @@ impl Store for Containerd {
             let pinned: Vec<String> = names
                 .iter()
                 .filter(|name| !name.contains('@') && !name.starts_with("sha256:"))
-                .map(|name| format!("{}@{digest}", name.rsplit_once(':').map_or(name.as_str(), |(base, _)| base)))
+                .map(|name| {
+                    format!("{}@{digest}", name.rsplit_once(':').map_or(name.as_str(), |(base, _)| base))
+                })
                 .collect();
             names.extend(pinned);
             Listed { id: digest.to_string(), names }
@@ -369,7 +384,9 @@ impl Store for Containerd {
         if missing == 0 {
             return Ok(self.stored(&name, chosen));
         }
-        let Some(top) = chains(&chosen.diff_ids).last().copied() else { return Ok(self.stored(&name, chosen)) };
+        let Some(top) = chains(&chosen.diff_ids).last().copied() else {
+            return Ok(self.stored(&name, chosen));
+        };
         let (layers, notes) = self.unpacked(&top.to_string())?;
         if layers.len() != chosen.diff_ids.len() {
             return Err(self.strange(&name, "there are not as many snapshots as layers"));
@@ -406,13 +423,14 @@ impl Store for Containerd {
         let is_rootless = self.root.is_of_user();
         let upper = Upper { folder: upper, lowers, is_rootless };
         let config = chosen.as_ref().map(|chosen| chosen.config_json.clone());
-        let (layers, notes) = match chosen.filter(|chosen| chosen.layers.iter().all(|one| self.has(one.digest))) {
-            Some(chosen) => {
-                let pairs = chosen.layers.iter().zip(&chosen.diff_ids);
-                (pairs.map(|(stored, diff_id)| self.compressed(stored, *diff_id)).collect(), Vec::new())
-            }
-            None => from_folders(&folders, is_rootless)?,
-        };
+        let (layers, notes) =
+            match chosen.filter(|chosen| chosen.layers.iter().all(|one| self.has(one.digest))) {
+                Some(chosen) => {
+                    let pairs = chosen.layers.iter().zip(&chosen.diff_ids);
+                    (pairs.map(|(stored, diff_id)| self.compressed(stored, *diff_id)).collect(), Vec::new())
+                }
+                None => from_folders(&folders, is_rootless)?,
+            };
         let parts = Parts { image: one.image, config, layers, upper, mounts: Vec::new(), notes };
         one_container(Engine::Containerd, listed, parts)
     }

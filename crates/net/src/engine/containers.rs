@@ -85,7 +85,9 @@ impl Containers {
     pub fn open(engine: Engine, path: &Path) -> std::io::Result<Option<Self>> {
         let root = match Folder::open(path) {
             Ok(root) => root,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         for driver in DRIVERS {
@@ -113,7 +115,8 @@ impl Containers {
     }
 
     fn plain<'n>(&self, name: &'n str) -> Result<&'n str, Error> {
-        let is_plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let is_plain =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if is_plain { Ok(name) } else { Err(self.strange(name, "no id")) }
     }
 
@@ -128,7 +131,8 @@ impl Containers {
         let all: Vec<RawLayer> = self.records("layers")?;
         let all: BTreeMap<&str, &RawLayer> = all.iter().map(|layer| (layer.id.as_str(), layer)).collect();
         let record = format!("{}-layers", self.driver.0);
-        let folder = self.root.folder(&record).map_err(|error| cannot(self.engine, &self.root, &record, &error))?;
+        let folder =
+            self.root.folder(&record).map_err(|error| cannot(self.engine, &self.root, &record, &error))?;
         let folder = Arc::new(folder);
         let mut layers = Vec::new();
         let mut at = top;
@@ -143,7 +147,9 @@ impl Containers {
             };
             let size = match u64::try_from(raw.diff_size) {
                 Ok(size) if size > 0 => size,
-                _ => split.size().map_err(|error| self.strange(&format!("layer {}", diff_id.short()), error))?,
+                _ => split
+                    .size()
+                    .map_err(|error| self.strange(&format!("layer {}", diff_id.short()), error))?,
             };
             layers.push((Layer::plain(diff_id, size, Place::Split(split)), files));
             if layers.len() > LAYERS_MAX {
@@ -240,6 +246,10 @@ impl Store for Containers {
         let config = if one.image.is_empty() { None } else { self.config(&one.image).ok() };
         let known = metadata(&one).image_name;
         let image = if known.is_empty() { short(&one.image) } else { known };
-        one_container(self.engine, listed, Parts { image, config, layers, upper, mounts: Vec::new(), notes: Vec::new() })
+        one_container(
+            self.engine,
+            listed,
+            Parts { image, config, layers, upper, mounts: Vec::new(), notes: Vec::new() },
+        )
     }
 }

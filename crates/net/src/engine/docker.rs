@@ -3,6 +3,7 @@
 //! tar-split.json.gz}, layerdb/mounts/<container>/{mount-id, parent}}` and `containers/<id>/
 //! config.v2.json`; files of layers in `<driver>/<cache-id>/diff`.
 
+use super::Engine;
 use super::beneath::Folder;
 use super::error::Error;
 use super::held::{Held, Layer, Made, Place, digest_of};
@@ -10,7 +11,6 @@ use super::names::{Listed, short};
 use super::store::{Parts, Store, cannot, json, one_container};
 use super::tarsplit::Split;
 use super::upper::{Lower, Upper};
-use super::Engine;
 use seaworthy_types::Digest;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +75,9 @@ impl Docker {
     pub fn open(path: &Path) -> std::io::Result<Option<Self>> {
         let root = match Folder::open(path) {
             Ok(root) => root,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let mut drivers = Vec::new();
@@ -95,11 +97,7 @@ impl Docker {
         self.root.read(&way, 8 << 20).map_err(|error| cannot(Engine::Docker, &self.root, &way, &error))
     }
 
-    fn layer(
-        &self,
-        driver: (&str, &str, &str),
-        chain: Digest,
-    ) -> Result<(Arc<Folder>, Arc<Folder>), Error> {
+    fn layer(&self, driver: (&str, &str, &str), chain: Digest) -> Result<(Arc<Folder>, Arc<Folder>), Error> {
         let way = format!("image/{}/layerdb/sha256/{}", driver.0, chain.hex());
         let wrong = |way: &str, error: &std::io::Error| cannot(Engine::Docker, &self.root, way, error);
         let record = self.root.folder(&way).map_err(|error| wrong(&way, &error))?;
@@ -160,7 +158,8 @@ impl Docker {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(cannot(Engine::Docker, &self.root, "containers", &error)),
         };
-        let names = folder.names().map_err(|error| cannot(Engine::Docker, &self.root, "containers", &error))?;
+        let names =
+            folder.names().map_err(|error| cannot(Engine::Docker, &self.root, "containers", &error))?;
         let mut all = Vec::new();
         for name in names.iter().filter_map(|name| std::str::from_utf8(name).ok()) {
             // One that is being removed has none any more.
@@ -174,7 +173,8 @@ impl Docker {
 
 /// A name out of a record that becomes part of a path.
 fn plain(name: &str) -> Result<&str, Error> {
-    let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_plain =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if is_plain { Ok(name) } else { Err(strange(name, "no name of a layer")) }
 }
 
@@ -257,16 +257,21 @@ impl Store for Docker {
         let found = found.ok_or_else(|| strange(&listed.id, "the container is gone"))?;
         let driver = self.drivers.iter().find(|driver| driver.0 == found.driver);
         let driver = driver.filter(|driver| driver.2 == "/diff").ok_or_else(|| {
-            strange(&listed.label(), format!("its storage driver `{}` keeps no layer of its own", found.driver))
+            strange(
+                &listed.label(),
+                format!("its storage driver `{}` keeps no layer of its own", found.driver),
+            )
         })?;
         let way = format!("image/{}/layerdb/mounts/{}", driver.0, plain(&found.id)?);
-        let mount = self.root.folder(&way).map_err(|error| cannot(Engine::Docker, &self.root, &way, &error))?;
+        let mount =
+            self.root.folder(&way).map_err(|error| cannot(Engine::Docker, &self.root, &way, &error))?;
         let line = |name: &str| {
             let way = format!("{way}/{name}");
             mount.line(name).map_err(|error| cannot(Engine::Docker, &self.root, &way, &error))
         };
         let upper = format!("{}{}{}", driver.1, plain(&line("mount-id")?)?, driver.2);
-        let upper = self.root.folder(&upper).map_err(|error| cannot(Engine::Docker, &self.root, &upper, &error))?;
+        let upper =
+            self.root.folder(&upper).map_err(|error| cannot(Engine::Docker, &self.root, &upper, &error))?;
         let diff_ids = match mount.line("parent") {
             Ok(top) => self.chain(driver.0, &top)?,
             Err(_) => Vec::new(),
@@ -279,6 +284,10 @@ impl Store for Docker {
         let image = self.images()?.into_iter().find(|one| one.id == found.image);
         let image = image.map_or_else(|| short(&found.image), |one| one.label());
         let mounts = found.mounts.unwrap_or_default().into_keys().collect();
-        one_container(Engine::Docker, listed, Parts { image, config, layers, upper, mounts, notes: Vec::new() })
+        one_container(
+            Engine::Docker,
+            listed,
+            Parts { image, config, layers, upper, mounts, notes: Vec::new() },
+        )
     }
 }

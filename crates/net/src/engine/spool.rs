@@ -63,7 +63,10 @@ impl Write for Spool {
         // Zeros need no room.
         if bytes.iter().any(|byte| *byte != 0) {
             self.file.write_all_at(bytes, self.at).map_err(|error| {
-                let what = format!("writing to a temporary file in `{}` (TMPDIR): {error}", std::env::temp_dir().display());
+                let what = format!(
+                    "writing to a temporary file in `{}` (TMPDIR): {error}",
+                    std::env::temp_dir().display()
+                );
                 io::Error::new(error.kind(), what)
             })?;
         }
@@ -75,7 +78,8 @@ impl Write for Spool {
     }
 }
 
-fn unnamed(folder: &Path) -> io::Result<File> {
+/// A file in a folder that has no name there.
+pub(crate) fn unnamed(folder: &Path) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
     if let Ok(fd) = rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR) {
         return Ok(File::from(fd));

@@ -50,8 +50,14 @@ pub(crate) fn cannot(engine: Engine, root: &Folder, way: &str, error: &io::Error
 /// Somebody else may read it.
 pub(crate) fn denied(engine: Engine, place: String) -> Error {
     let advice = match engine {
-        Engine::Docker | Engine::Podman => format!("run the scan as root, or let this user use the engine's socket (--socket); or `{} save IMAGE -o image.tar` and scan the archive.", engine.program()),
-        Engine::Containerd | Engine::Crio => format!("run the scan as root: the storage is read, its socket is not used; or export the image with `{}` and scan the archive.", engine.program()),
+        Engine::Docker | Engine::Podman => format!(
+            "run the scan as root, or let this user use the engine's socket (--socket); or `{} save IMAGE -o image.tar` and scan the archive.",
+            engine.program()
+        ),
+        Engine::Containerd | Engine::Crio => format!(
+            "run the scan as root: the storage is read, its socket is not used; or export the image with `{}` and scan the archive.",
+            engine.program()
+        ),
     };
     Error::Denied { engine: engine.name(), place, advice }
 }
@@ -92,19 +98,15 @@ pub(crate) struct Parts {
 }
 
 /// A container: the layers of its image, and on top what was written since.
-pub(crate) fn one_container(
-    engine: Engine,
-    listed: &Listed,
-    parts: Parts,
-) -> Result<Held, Error> {
+pub(crate) fn one_container(engine: Engine, listed: &Listed, parts: Parts) -> Result<Held, Error> {
     let Parts { image, config, mut layers, upper, mounts, mut notes } = parts;
     let name = format!("{} ({}, {})", listed.label(), short(&listed.id), engine.name());
-    let written = upper.write().map_err(|source| Error::Io {
-        what: format!("reading what container {name} has written"),
-        source,
-    })?;
+    let written = upper
+        .write()
+        .map_err(|source| Error::Io { what: format!("reading what container {name} has written"), source })?;
     if config.is_none() {
-        let detail = format!("the image {image} is gone from the engine; its layers are still there and were scanned");
+        let detail =
+            format!("the image {image} is gone from the engine; its layers are still there and were scanned");
         notes.push(Note::info("container-image-gone", UNIT, &name, detail));
     }
     let title = format!("writable layer of container {name}");
@@ -128,8 +130,7 @@ pub(crate) fn one_container(
 
 /// A few of many names.
 pub(crate) fn clipped(names: &[String]) -> String {
-    let few: Vec<String> =
-        names.iter().take(6).map(|name| name.chars().take(120).collect()).collect();
+    let few: Vec<String> = names.iter().take(6).map(|name| name.chars().take(120).collect()).collect();
     match names.len() - few.len() {
         0 => few.join(", "),
         more => format!("{} and {more} more", few.join(", ")),
@@ -140,7 +141,8 @@ pub(crate) fn clipped(names: &[String]) -> String {
 fn configuration(image: Option<&[u8]>, below: &[String], top: &str, title: &str) -> Vec<u8> {
     let read = image.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
     let mut config = read.filter(Value::is_object).unwrap_or_else(|| json!({}));
-    let mut history: Vec<Value> = config.get("history").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut history: Vec<Value> =
+        config.get("history").and_then(Value::as_array).cloned().unwrap_or_default();
     // Layers are paired with the entries that made one, in their order.
     let is_layer = |entry: &Value| entry.get("empty_layer").and_then(Value::as_bool) != Some(true);
     history.retain(is_layer);
@@ -160,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_configuration_gets_one_layer_more() {
-        let image = br#"{"os":"linux","history":[{"created_by":"a"},{"empty_layer":true},{"created_by":"b"}]}"#;
+        let image =
+            br#"{"os":"linux","history":[{"created_by":"a"},{"empty_layer":true},{"created_by":"b"}]}"#;
         let below = ["sha256:1".to_owned(), "sha256:2".to_owned(), "sha256:3".to_owned()];
         let made: Value =
             serde_json::from_slice(&configuration(Some(image), &below, "sha256:4", "top")).expect("JSON");
@@ -169,7 +172,8 @@ mod tests {
         assert_eq!(made["history"][1]["created_by"], "b");
         assert_eq!(made["history"][3]["created_by"], "top");
         for bad in [None, Some(&b"[]"[..]), Some(b"}")] {
-            let made: Value = serde_json::from_slice(&configuration(bad, &[], "sha256:4", "top")).expect("JSON");
+            let made: Value =
+                serde_json::from_slice(&configuration(bad, &[], "sha256:4", "top")).expect("JSON");
             assert_eq!(made["rootfs"]["diff_ids"], json!(["sha256:4"]));
         }
     }

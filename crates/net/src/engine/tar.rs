@@ -73,7 +73,15 @@ impl Head<'_> {
     fn long_names(&self, out: &mut Spool) -> io::Result<()> {
         for (letter, text) in [(b'K', self.link), (b'L', self.name)] {
             if text.len() > 100 {
-                let head = Head { name: b"././@LongLink", link: b"", mode: 0o644, uid: 0, gid: 0, mtime: 0, ..*self };
+                let head = Head {
+                    name: b"././@LongLink",
+                    link: b"",
+                    mode: 0o644,
+                    uid: 0,
+                    gid: 0,
+                    mtime: 0,
+                    ..*self
+                };
                 out.write_all(&head.block(letter, text.len() as u64 + 1, |_| {}))?;
                 out.write_all(text)?;
                 out.write_all(&[0])?;

@@ -144,7 +144,10 @@ fn unknown(kind: u8) -> io::Error {
 
 fn damaged(what: &str) -> io::Error {
     let what: String = what.chars().take(200).collect();
-    io::Error::new(io::ErrorKind::InvalidData, format!("the engine's tar-split of the layer is damaged: {what}"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the engine's tar-split of the layer is damaged: {what}"),
+    )
 }
 
 /// A tar on its way.
@@ -195,7 +198,9 @@ impl Assembled {
                     file.map_err(|error| self.file_error(&name, format!("cannot be opened ({error})")))?;
                 let there = file.metadata()?.len();
                 if there != size {
-                    return Err(self.file_error(&name, format!("was changed: {there} bytes instead of {size}")));
+                    return Err(
+                        self.file_error(&name, format!("was changed: {there} bytes instead of {size}"))
+                    );
                 }
                 Now::File { file, name, left: size, crc: Crc64::new(), wanted: crc }
             }

@@ -195,7 +195,15 @@ fn shown(path: &[u8]) -> String {
 }
 
 fn head<'h>(name: &'h [u8], kind: Kind, stat: &Stat) -> Head<'h> {
-    Head { name, kind, link: b"", mode: stat.st_mode, uid: stat.st_uid, gid: stat.st_gid, mtime: stat.st_mtime }
+    Head {
+        name,
+        kind,
+        link: b"",
+        mode: stat.st_mode,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        mtime: stat.st_mtime,
+    }
 }
 
 impl Walk<'_> {
@@ -414,7 +422,11 @@ impl Walk<'_> {
                     Err(error) => {
                         let detail = format!("it cannot be read whole ({error}); the rest was read as zeros");
                         let note = Note::gap("container-file", UNIT, shown(path), detail);
-                        if self.notes.len() < NOTES_MAX { self.notes.push(note) } else { self.left_out += 1 }
+                        if self.notes.len() < NOTES_MAX {
+                            self.notes.push(note)
+                        } else {
+                            self.left_out += 1
+                        }
                         0
                     }
                 },
@@ -466,4 +478,3 @@ fn segments(file: &File, size: u64) -> Option<Vec<Segment>> {
     }
     Some(segments)
 }
-
