@@ -57,6 +57,16 @@ pub trait Elsewhere: Send + Sync {
     }
 }
 
+/// An archive that comes from elsewhere when it is needed.
+pub trait Archive: Send + Sync {
+    /// What is another text when the archive is another one.
+    fn identity(&self) -> String;
+    /// What people should know.
+    fn notes(&self) -> Vec<Note>;
+    /// The archive; asked for only when its image is not known.
+    fn file(&self) -> io::Result<std::fs::File>;
+}
+
 /// What of an image that lies elsewhere was made for the scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {

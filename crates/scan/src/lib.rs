@@ -19,7 +19,7 @@ mod wire;
 
 pub use cache::Cache;
 pub use error::Error;
-pub use lanes::{Elsewhere, Made};
+pub use lanes::{Archive, Elsewhere, Made};
 pub use open::{Opened, TargetSpec, open};
 pub use pipeline::{Contents, Isolation, REPORT_SCHEMA, Request, contents, scan};
 pub use progress::{Progress, Silent};

@@ -76,17 +76,29 @@ pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Rea
     let mut read = read_here(request, progress)?;
     // These are of today and not kept.
     read.notes.extend(request.image.iter().flat_map(|image| image.notes()));
+    if let Some(archive) = &request.archive {
+        read.kind = TargetKind::Engine;
+        read.notes.extend(archive.notes());
+    }
     Ok(read)
 }
 
 fn read_here(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
-    let opened = match &request.image {
-        Some(image) => Opened::elsewhere(image.manifest().1).map_err(Talk::broken)?,
-        None => open(request.spec)?,
+    let mut opened = match (&request.image, &request.archive) {
+        (Some(image), _) => Opened::elsewhere(image.manifest().1).map_err(Talk::broken)?,
+        (None, Some(archive)) => Opened::to_come(&archive.identity()).map_err(Talk::broken)?,
+        (None, None) => open(request.spec)?,
     };
     let keys = Keys::new(request, &opened);
     if let Some(read) = known_sbom(request, &keys).or_else(|| known(request, &keys)) {
         return Ok(read);
+    }
+    if let (None, Some(archive)) = (&request.image, &request.archive) {
+        progress.stage("fetching", 0);
+        let failed =
+            |error: io::Error| Error::Read { path: request.spec.path.clone(), what: error.to_string() };
+        opened.file = archive.file().map_err(failed)?;
+        opened.bytes = opened.file.metadata().map_or(0, |meta| meta.len());
     }
     let mut talk = Talk::start(request, opened, progress)?;
     let read = talk.target(&keys);

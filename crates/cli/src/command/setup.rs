@@ -6,7 +6,7 @@ use crate::files;
 use anyhow::{Context, Result};
 use seaworthy_advisory::Database;
 use seaworthy_policy::Policy;
-use seaworthy_scan::{Cache, Elsewhere, Isolation, Request, TargetSpec};
+use seaworthy_scan::{Archive, Cache, Elsewhere, Isolation, Request, TargetSpec};
 use seaworthy_types::{DataStatus, Limits, Note, Platform, Timestamp};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub struct Chosen {
     pub spec: TargetSpec,
     /// The image, when it lies elsewhere.
     pub image: Option<Arc<dyn Elsewhere>>,
+    /// The archive, when it comes from elsewhere.
+    pub archive: Option<Arc<dyn Archive>>,
     /// Wished platform.
     pub platform: Option<Platform>,
 }
@@ -101,6 +103,7 @@ impl Setup {
         Request {
             spec: &target.spec,
             image: target.image.clone(),
+            archive: target.archive.clone(),
             platform: target.platform.clone(),
             reference: self.reference.clone(),
             limits: self.limits.clone(),

@@ -47,7 +47,7 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
         all.push(Planned::new(name, move || {
             let image =
                 image.map(|image| registry::resolve(&options, &text, &image, wish.clone())).transpose()?;
-            Ok(Chosen { spec: TargetSpec::parse(&text), image, platform: wish })
+            Ok(Chosen { spec: TargetSpec::parse(&text), image, archive: None, platform: wish })
         }));
     }
     Ok(all)

@@ -36,6 +36,8 @@ pub(crate) struct Upper {
     pub folder: Arc<Folder>,
     /// Below it, the top one first.
     pub lowers: Vec<Lower>,
+    /// Whether the engine runs without being root: the overlay's marks are then attributes of users.
+    pub is_rootless: bool,
 }
 
 /// A folder below.
@@ -91,10 +93,9 @@ impl Written {
 impl Upper {
     /// Writes the tar.
     pub fn write(&self) -> io::Result<Written> {
-        let is_rootless = rustix::fs::fstat(&*self.folder)?.st_uid != 0;
         let mut walk = Walk {
             upper: self,
-            is_rootless,
+            is_rootless: self.is_rootless,
             out: Spool::new(BYTES_MAX)?,
             entries: 0,
             links: BTreeMap::new(),
@@ -350,7 +351,7 @@ impl Walk<'_> {
         if meta.len() == 0 && attribute(&file, WHITED, self.is_rootless).is_some() {
             return self.whiteout(name, path, stat);
         }
-        self.tell(path, Some(stat.st_mode));
+        self.tell(path, Some(stat.st_mode).filter(|_| meta.len() > 0));
         if meta.nlink() > 1 {
             let key = (meta.dev(), meta.ino());
             if let Some(first) = self.links.get(&key) {
