@@ -248,6 +248,13 @@ pub struct RegistryArguments {
     /// those of the configuration, of registries.conf and of Docker count.
     #[arg(long, value_name = "MIRROR")]
     pub mirror: Vec<String>,
+    /// Seconds without an answer, or without more data, after which a server is given up (default: 60 and
+    /// 30).
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub timeout: Option<u64>,
+    /// How often a server in trouble is asked (default: 5).
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub tries: Option<u32>,
     /// What the configuration file says about registries.
     #[arg(skip)]
     pub configured: crate::config::Registry,

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Forces a target to be an image in a registry.
 const PREFIX: &str = "registry:";
@@ -49,6 +50,14 @@ pub fn client(arguments: &RegistryArguments, image: &ImageRef) -> Arc<Client> {
         reads_settings_of_others: configured.settings_of_others.unwrap_or(true),
         ..Options::default()
     };
+    let patience = &mut settings.patience;
+    if let Some(tries) = arguments.tries {
+        (patience.tries, patience.breaks) = (tries, tries);
+    }
+    if let Some(timeout) = arguments.timeout.map(Duration::from_secs) {
+        (patience.answer, patience.stall) = (timeout, timeout);
+        (patience.connect, patience.document) = (timeout.min(patience.connect), timeout);
+    }
     if !arguments.mirror.is_empty() {
         settings.mirrors.insert(image.registry().to_owned(), arguments.mirror.clone());
     }
