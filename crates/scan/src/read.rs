@@ -317,7 +317,10 @@ impl<'r> Talk<'r> {
         loop {
             let bytes_max = frame_bytes_max(&self.request.limits);
             match protocol::receive(&mut self.replies, bytes_max).map_err(Self::broken)? {
-                Reply::Progress(bytes) => self.progress.advance(bytes),
+                // Of an image that lies elsewhere the totals are those of its blobs as they come.
+                Reply::Progress(bytes) => {
+                    self.progress.advance(self.desk.as_ref().map_or(bytes, |desk| desk.news()));
+                }
                 Reply::Failed(what) => {
                     return Err(Error::Read { path: self.request.spec.path.clone(), what });
                 }

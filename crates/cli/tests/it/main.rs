@@ -6,6 +6,7 @@ mod caching;
 mod data;
 mod database;
 mod digests;
+mod faults;
 mod hostile;
 mod jail;
 mod lab;
