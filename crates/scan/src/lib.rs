@@ -15,6 +15,7 @@ mod progress;
 pub mod protocol;
 mod read;
 pub mod reader;
+mod root;
 mod wire;
 
 pub use cache::Cache;
