@@ -3,6 +3,7 @@
 //! What it does not do: live feeds, network beyond the loopback, the user's own folders.
 
 mod caching;
+mod conditional;
 mod data;
 mod database;
 mod digests;
@@ -20,3 +21,4 @@ mod terminal;
 mod updates;
 mod verdicts;
 mod verify_self;
+mod web;
