@@ -18,6 +18,8 @@ const SCAN_EXAMPLES: &str = "\
 Examples:
   seaworthy scan image.tar                         a `docker save` archive or OCI layout
   seaworthy scan alpine:3.20                       an image in a registry; no layer is kept
+  seaworthy scan docker:alpine container:web       an image and a container that engines hold
+  seaworthy scan --all docker:                     every image of an engine, shared layers once
   seaworthy scan *.tar -o html=reports/            several at once: a summary, and a report of each
   seaworthy scan dir:. --fail-on high              source code or a root file system
   seaworthy scan sbom:bom.json -f sarif -o html=report.html";
@@ -134,6 +136,9 @@ pub struct TargetArguments {
     /// How to speak with the registry, for an image in one.
     #[command(flatten)]
     pub registry: RegistryArguments,
+    /// Where engines are, for what they hold.
+    #[command(flatten)]
+    pub engine: EngineArguments,
 }
 
 /// Options of `scan`.
@@ -142,6 +147,9 @@ pub struct TargetArguments {
 pub struct ScanArguments {
     /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
     /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
+    /// What an engine of this machine holds: `docker:`, `podman:`, `containerd:`, `crio:` and a name or id; a
+    /// container with what it has written: `container:` and a name or id (`docker-container:` and so on, if
+    /// several engines know it).
     /// Of several targets a summary is printed.
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
@@ -233,6 +241,21 @@ pub struct RegistryArguments {
     /// Ask for no login and use none.
     #[arg(long)]
     pub anonymous: bool,
+}
+
+/// Where container engines are.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engines")]
+pub struct EngineArguments {
+    /// Every image of the engine (`docker:`), or every container (`docker-container:`).
+    #[arg(long)]
+    pub all: bool,
+    /// Storage of the engine (default: as its configuration says, such as /var/lib/docker).
+    #[arg(long, value_name = "FOLDER", conflicts_with = "socket")]
+    pub engine_root: Option<PathBuf>,
+    /// Socket of the engine, asked instead of reading its storage.
+    #[arg(long, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
 }
 
 /// What to list.

@@ -3,6 +3,7 @@
 
 pub mod carrier;
 mod download;
+pub mod engine;
 pub mod registry;
 mod web;
 

@@ -19,7 +19,7 @@ mod wire;
 
 pub use cache::Cache;
 pub use error::Error;
-pub use lanes::Elsewhere;
+pub use lanes::{Elsewhere, Made};
 pub use open::{Opened, TargetSpec, open};
 pub use pipeline::{Contents, Fresh, Isolation, REPORT_SCHEMA, Refresh, Request, contents, scan};
 pub use progress::{Progress, Silent};

@@ -2,7 +2,7 @@
 //! by the child; nothing is believed before its digest is verified.
 
 use crate::cache::Kind;
-use crate::lanes::{self, Desk, Elsewhere};
+use crate::lanes::{self, Desk, Elsewhere, Made};
 use crate::protocol::{self, Hello, LayerReply, Reply, Resolved, Sbom, Task, frame_bytes_max};
 use crate::reader::{self, Lock};
 use crate::{Cache, Error, Isolation, Opened, Progress, Request, open};
@@ -73,6 +73,13 @@ const RACY_NS: i128 = 2_000_000_000;
 
 /// Reads a target, by the cache where it can.
 pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
+    let mut read = read_here(request, progress)?;
+    // These are of today and not kept.
+    read.notes.extend(request.image.iter().flat_map(|image| image.notes()));
+    Ok(read)
+}
+
+fn read_here(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
     let opened = match &request.image {
         Some(image) => Opened::elsewhere(image.manifest().1).map_err(Talk::broken)?,
         None => open(request.spec)?,
@@ -203,7 +210,7 @@ fn remember_walked(request: &Request<'_>, read: &Read, index: usize, blob: Optio
 
 fn resolved(image: &dyn Elsewhere) -> Resolved {
     let (manifest, digest) = image.manifest();
-    Resolved { manifest: manifest.to_vec(), digest, name: image.name() }
+    Resolved { manifest: manifest.to_vec(), digest, name: image.name(), kind: image.kind() }
 }
 
 /// The parsing process.
@@ -319,7 +326,9 @@ impl<'r> Talk<'r> {
             TargetKind::DockerArchive
             | TargetKind::OciArchive
             | TargetKind::OciLayout
-            | TargetKind::Registry => self.image(kind, keys),
+            | TargetKind::Registry
+            | TargetKind::Engine
+            | TargetKind::Container => self.image(kind, keys),
         }
     }
 
@@ -328,6 +337,13 @@ impl<'r> Talk<'r> {
         let mut image = *image;
         if image.layers.len() as u64 > self.request.limits.layers_max {
             return Self::unexpected();
+        }
+        let made = self.request.image.as_ref().map_or(Made::Nothing, |image| image.made());
+        if made != Made::Nothing {
+            image.manifest_digest = None;
+        }
+        if made == Made::Configuration {
+            image.config_digest = None;
         }
         let plan: Vec<Option<CachedLayer>> =
             image.layers.iter().map(|layer| self.cached(layer, keys)).collect();

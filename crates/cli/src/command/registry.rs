@@ -76,8 +76,7 @@ pub fn resolve(
         // Whoever meant a file should learn that there is none.
         false => found.with_context(|| {
             format!(
-                "there is no file `{target}` (one that an engine holds: docker save IMAGE -o image.tar), \
-                 and in a registry"
+                "there is no file `{target}` (one that an engine holds: docker:{target}), and in a registry"
             )
         })?,
     };

@@ -1,8 +1,8 @@
 //! From the words a person typed to targets: what each is gets found out when its turn comes, so that one
 //! of many that cannot be had does not keep the others from being scanned.
 
-use super::registry;
 use super::setup::{Chosen, platform};
+use super::{engine, registry};
 use crate::arguments::TargetArguments;
 use anyhow::Result;
 use seaworthy_scan::TargetSpec;
@@ -33,6 +33,15 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
     let wish = options.platform.as_deref().map(platform).transpose()?;
     let mut all = Vec::with_capacity(names.len());
     for name in names {
+        if let Some(wanted) = engine::named(name) {
+            all.extend(engine::planned(&options.engine, name, wanted, wish.clone())?);
+            continue;
+        }
+        if options.engine.all {
+            anyhow::bail!(
+                "--all is for engines: `docker:`, `podman:`, `containerd:` or `crio:`, not `{name}`"
+            );
+        }
         let image = registry::named(name)?;
         let (options, text, wish) = (options.registry.clone(), name.clone(), wish.clone());
         all.push(Planned::new(name, move || {

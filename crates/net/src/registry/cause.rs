@@ -44,7 +44,7 @@ impl Cause {
                 "Try: check the registry's name; is there a network, does it need a proxy (HTTPS_PROXY)?"
             }
             Self::Certificate(_) => {
-                "Try: --ca with the authority's certificate (PEM), or put it into certs.d as for Docker; check the clock."
+                "Try: is it signed by an authority of your own, or by itself? Then --ca FILE with that certificate (PEM), or put it into /etc/docker/certs.d/HOST/ca.crt as for Docker; check the clock too."
             }
             Self::Tls(_) => "Try: does the registry speak plain HTTP? Then --insecure; else check the proxy.",
             Self::Forbidden(_) => "Try: tell the registry's operator; this is a wrong setting or an attack.",

@@ -307,11 +307,21 @@ pub enum Error {
         /// Why.
         detail: String,
     },
+    /// A setting of this machine forbids it.
+    #[error(
+        "{image} is blocked by {file}; nothing was asked\nTry: ask who keeps that file, or take the image from another registry."
+    )]
+    Blocked {
+        /// The image.
+        image: String,
+        /// Where it stands.
+        file: String,
+    },
     /// An option that cannot be.
     #[error("{0}")]
     Option(String),
     /// Every place failed; the last is the registry itself.
-    #[error("{last}\nBefore it these mirrors were tried: {}", mirrors.join("; "))]
+    #[error("{last}\nThese places were tried too: {}", mirrors.join("; "))]
     Everywhere {
         /// First lines of what the mirrors gave.
         mirrors: Vec<String>,

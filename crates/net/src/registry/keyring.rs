@@ -61,7 +61,7 @@ impl Client {
             Rights::Pull => String::new(),
             Rights::Push { from } => format!(" push {}", from.as_deref().unwrap_or_default()),
         };
-        let key = format!("{} {}{}{rights}", place.base.origin(), place.prefix, wanted.repository);
+        let key = format!("{} {}{rights}", place.base.origin(), place.repository);
         Arc::clone(locked(&self.keyring.slots).entry(key).or_default())
     }
 
@@ -133,14 +133,14 @@ impl Client {
 
     fn login(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
         let place = wanted.place;
-        let repository = format!("{}{}", place.prefix, wanted.repository);
-        let key = format!("{}/{repository} {}", place.registry, place.is_mirror);
+        let repository = &place.repository;
+        let key = format!("{}/{repository} {}", place.registry, place.is_named);
         let mut logins = locked(&self.keyring.logins);
         if let Some(found) = logins.get(&key) {
             return Ok(found.clone());
         }
         let found =
-            credential::find(&self.options, &*self.world, &place.registry, &repository, !place.is_mirror)?;
+            credential::find(&self.options, &*self.world, &place.registry, repository, place.is_named)?;
         logins.insert(key, found.clone());
         Ok(found)
     }
@@ -239,7 +239,7 @@ impl Client {
 /// What a token is asked for: what the registry named, or by what is wanted. For a push always both rights:
 /// a registry that is asked whether it has a blob would name the right to pull alone.
 fn scopes(wanted: &Wanted<'_>, named: Option<String>) -> Vec<String> {
-    let repository = format!("{}{}", wanted.place.prefix, wanted.repository);
+    let repository = &wanted.place.repository;
     match &wanted.rights {
         Rights::Pull => {
             let named = named.filter(|scope| scope.len() <= 1_024);

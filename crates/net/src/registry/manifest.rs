@@ -19,6 +19,9 @@ pub struct Descriptor {
     pub digest: Digest,
     /// How many bytes.
     pub size: u64,
+    /// Where else the bytes lie (of layers that may not be handed on, mostly of Windows).
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub urls: Vec<String>,
     /// In an index: what it runs on.
     #[serde(default, deserialize_with = "platform")]
     pub platform: Option<Platform>,
@@ -33,7 +36,12 @@ pub struct Descriptor {
 impl Descriptor {
     /// Whether it is no image but a statement about one (BuildKit's attestations).
     pub fn is_attestation(&self) -> bool {
-        self.annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest")
+        let is_unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
+        let says_so = self
+            .annotations
+            .get("vnd.docker.reference.type")
+            .is_some_and(|kind| kind == "attestation-manifest");
+        says_so || self.platform.as_ref().is_some_and(is_unknown)
     }
 }
 
@@ -208,6 +216,8 @@ fn platform<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Platfor
     }))
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -13,6 +13,7 @@ mod credential;
 pub(crate) mod error;
 pub(crate) mod guard;
 mod helper;
+mod hosts;
 mod keyring;
 mod listing;
 mod manifest;

@@ -55,7 +55,6 @@ pub enum Subject {
 struct Push<'a> {
     client: &'a Client,
     place: &'a Place,
-    repository: &'a str,
     what: String,
     from: Option<String>,
 }
@@ -82,7 +81,7 @@ impl Client {
         reader: &mut (impl Read + Seek),
         from: Option<&str>,
     ) -> Result<BlobPushed, Error> {
-        let places = self.places(image.registry())?;
+        let places = self.places(image)?;
         let what = format!("the upload of the blob {digest} to {}/{}", image.registry(), image.repository());
         let push = Push::new(self, &places, image, what, from)?;
         if push.has(digest)? {
@@ -113,7 +112,7 @@ impl Client {
             Some(tag) => image.with_tag(tag).map_err(|error| Error::Option(error.to_string()))?,
             None => image.with_digest(digest),
         };
-        let places = self.places(image.registry())?;
+        let places = self.places(image)?;
         let what = format!("the upload of the manifest {named}");
         let push = Push::new(self, &places, &named, what, None)?;
         let keeps_referrers = push.manifest(&named.selector(), media_type, bytes, digest)?;
@@ -175,14 +174,13 @@ impl<'a> Push<'a> {
         let place = places.iter().find(|place| !place.is_mirror);
         let place =
             place.ok_or_else(|| Error::Option(format!("no place is known for {}", image.registry())))?;
-        Ok(Self { client, place, repository: image.repository(), what, from: from.map(str::to_owned) })
+        Ok(Self { client, place, what, from: from.map(str::to_owned) })
     }
 
     fn wanted(&self, method: Method, url: Url) -> Wanted<'a> {
         Wanted {
             what: self.what.clone(),
             place: self.place,
-            repository: self.repository,
             method,
             url,
             accept: "",
@@ -200,7 +198,7 @@ impl<'a> Push<'a> {
     }
 
     fn url(&self, rest: &str) -> Url {
-        self.place.url(self.repository, rest)
+        self.place.url(rest)
     }
 
     fn has(&self, digest: Digest) -> Result<bool, Error> {

@@ -25,7 +25,6 @@ pub(super) struct Wanted<'a> {
     /// For messages.
     pub(super) what: String,
     pub(super) place: &'a Place,
-    pub(super) repository: &'a str,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) accept: &'a str,

@@ -9,7 +9,7 @@ mod noise;
 mod push;
 mod server;
 mod transfer;
-mod world;
+pub(super) mod world;
 
 /// The server and the world for the tests of what else dials out.
 pub(crate) mod testing {
