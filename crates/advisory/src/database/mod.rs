@@ -10,7 +10,7 @@
 //! # File, version 1
 //!
 //! All numbers are little-endian. Head: `SEAWDB\r\n`, u32 version, u32 kind (1 packages,
-//! 2 vulnerabilities, 3 EPSS). Sections, aligned to 8 bytes. Table: for each section 4 bytes of name,
+//! 2 vulnerabilities, 3 EPSS, 4 others). Sections, aligned to 8 bytes. Table: for each section 4 bytes of name,
 //! u32 CRC32 (0: its blocks are checked one by one), u64 offset, u64 length. Foot: u64 offset of the
 //! table, u32 count, u32 CRC32 of the table, `SEAWEND\n`.
 //!
@@ -23,6 +23,7 @@
 //! | `ITEM` | for each name: u32 block, u32 offset, u32 length of its item |
 //! | `ADVI` | for each advisory number: the same three numbers |
 //! | `TAIL` | numbers of names, sorted by last part (after `:` or `/`) and then by name; empty when no name has parts |
+//! | `MORE` | canonical records of kinds that this program does not know (see `deliver`) |
 //! | `EDAT`, `EKEY` | EPSS (see `epss`; `EIDX` was the index of larger blocks) |
 //!
 //! A package's item: count, then for each entry the number of the advisory and what it says of the
@@ -42,7 +43,7 @@ pub mod epss;
 pub mod index;
 pub mod shard;
 pub mod stored;
-mod wire;
+pub(crate) mod wire;
 
 pub use index::{Index, IndexShard};
 

@@ -260,7 +260,9 @@ fn keep_others(folder: &Path, index: &mut Index, judge: &Judge<'_>, notes: &mut 
             return;
         }
     };
-    for mut shard in old.into_iter().flat_map(|(index, _)| index.shards) {
+    let Some((old, _)) = old else { return };
+    let publication = old.publication;
+    for mut shard in old.shards {
         let has = |name: &str| index.shards.iter().any(|new| new.shard == name);
         // A status speaks of what is in the shard of vulnerabilities.
         let rebuilt =
@@ -271,6 +273,11 @@ fn keep_others(folder: &Path, index: &mut Index, judge: &Judge<'_>, notes: &mut 
         }
     }
     index.shards.sort_by(|one, other| one.shard.cmp(&other.shard));
+    // What was fetched keeps its origin; a shard that was built here now is no longer missing.
+    index.publication = publication.map(|mut publication| {
+        publication.missing.retain(|name| !index.shards.iter().any(|shard| shard.shard == *name));
+        publication
+    });
 }
 
 fn keepable(folder: &Path, shard: &IndexShard) -> bool {
