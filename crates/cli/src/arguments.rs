@@ -1,5 +1,9 @@
 //! What can be typed. Help texts are the manual: completions and man pages come from here.
 
+mod db;
+
+pub use db::{DbCommand, FeedArguments, PublishArguments, TrustArguments};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -93,7 +97,7 @@ pub enum Command {
     Explain(Box<ExplainArguments>),
     /// Pull an image from a registry into an OCI layout, each byte verified.
     Pull(PullArguments),
-    /// Update, inspect and check the vulnerability database.
+    /// Build, update, publish, carry, inspect and check the vulnerability database.
     #[command(subcommand)]
     Db(DbCommand),
     /// Say whether this program is the one that was released, and whether its parsing process is locked in here.
@@ -135,6 +139,10 @@ pub struct TargetArguments {
     /// Data older than this many days make the result incomplete.
     #[arg(long, value_name = "DAYS")]
     pub data_age: Option<i64>,
+    /// Fetch or update the vulnerability data that this target needs, from the configured places; without
+    /// it a scan of what is here opens no connection.
+    #[arg(long)]
+    pub update: bool,
     /// Parse in this process instead of a locked child; for debugging only.
     #[arg(long, hide = true)]
     pub in_process: bool,
@@ -281,32 +289,6 @@ pub struct EngineArguments {
     /// Socket of the engine, asked instead of reading its storage.
     #[arg(long, value_name = "FILE")]
     pub socket: Option<PathBuf>,
-}
-
-/// What to do with the database.
-#[derive(Debug, Subcommand)]
-pub enum DbCommand {
-    /// Build the database anew from upstream feeds and put it in place of the old one.
-    Update {
-        /// A folder or file of feeds laid out as upstream serves them, or the address of a mirror;
-        /// without it, every feed's own address.
-        #[arg(long, value_name = "FOLDER|FILE|URL")]
-        from: Option<String>,
-        /// Manifest that says how complete the feeds are (default: the one beside them).
-        #[arg(long, value_name = "FILE")]
-        manifest: Option<PathBuf>,
-        /// Only these feeds, separated by commas; `seaworthy list feeds` shows all.
-        #[arg(long, value_delimiter = ',', value_name = "FEED")]
-        only: Vec<String>,
-    },
-    /// Say what is in the database, how old and how complete.
-    Status {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Check every block of the database.
-    Verify,
 }
 
 /// What to list.

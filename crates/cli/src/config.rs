@@ -120,6 +120,11 @@ pub fn load(named: Option<&Path>) -> Result<Config> {
     let text = std::fs::read_to_string(&path).with_context(what)?;
     let mut config: Config = toml::from_str(&text).with_context(what)?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let sources = config.database.sources.iter_mut().filter(|source| !source.contains("://"));
+    let keys = config.database.keys.iter_mut().filter(|key| !key.starts_with("seaworthy-key-"));
+    for text in sources.chain(keys) {
+        *text = folder.join(&*text).to_string_lossy().into_owned();
+    }
     let registry = &mut config.registry;
     if registry.client_cert.is_some() != registry.client_key.is_some() {
         bail!("`{}`: client-cert and client-key belong together", path.display());

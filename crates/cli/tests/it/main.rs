@@ -3,8 +3,10 @@
 //! What it does not do: live feeds, network beyond the loopback, the user's own folders.
 
 mod caching;
+mod conditional;
 mod data;
 mod database;
+mod delivery;
 mod digests;
 mod faults;
 mod hostile;
@@ -16,8 +18,10 @@ mod pull;
 mod registry;
 mod roundtrip;
 mod several;
+mod stores;
 mod targets;
 mod terminal;
 mod updates;
 mod verdicts;
 mod verify_self;
+mod web;
