@@ -78,7 +78,7 @@ fn every_platform(options: &TargetArguments, name: &str, image: &ImageRef) -> Ve
             .map(|one| {
                 let spec = TargetSpec::parse(&one.name);
                 Planned::new(one.name.clone(), move || {
-                    Ok(Chosen { spec, image: Some(one.find()?), platform: None })
+                    Ok(Chosen { spec, image: Some(one.find()?), archive: None, platform: None })
                 })
             })
             .collect(),
