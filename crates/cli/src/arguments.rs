@@ -158,8 +158,9 @@ pub struct TargetArguments {
 #[derive(Debug, Args)]
 #[command(after_help = SCAN_EXAMPLES)]
 pub struct ScanArguments {
-    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
-    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
+    /// Archive, OCI layout, folder, file, SBOM or disk of a virtual machine, or else an image in a registry;
+    /// recognised, or forced by a prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `rootfs:`
+    /// (a folder that must be a root file system), `file:`, `sbom:`, `disk:`, `registry:`.
     /// What an engine of this machine holds: `docker:`, `podman:`, `containerd:`, `crio:` and a name or id; a
     /// container with what it has written: `container:` and a name or id (`docker-container:` and so on, if
     /// several engines know it).
