@@ -14,10 +14,14 @@ use seaworthy_types::ImageRef;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 const NAMES: Names = Names { index: INDEX_NAME, files: "files/" };
 /// Folder below the cache's where the last index of each web server is kept.
 const KEPT_FOLDER: &str = "published";
+
+/// Longest pause before a place is asked again after which another can be asked.
+const BRIEF_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How to get to places.
 pub struct Ways {
@@ -50,8 +54,18 @@ impl Ways {
         Ok(Oci::new(Arc::new(client), image, NAMES))
     }
 
+    /// Places of the same data, in this order. All but the last get less patience: after them comes another.
+    pub fn stores(&self, texts: &[String]) -> Result<Vec<Box<dyn Store>>> {
+        let mut brief = Self { options: self.options.clone(), kept: self.kept.clone() };
+        let patience = &mut brief.options.patience;
+        (patience.tries, patience.breaks, patience.pause_max) = (2, 2, BRIEF_PAUSE_MAX);
+        let last = texts.len().saturating_sub(1);
+        let ways = |index| if index < last { &brief } else { self };
+        texts.iter().enumerate().map(|(index, text)| ways(index).store(text)).collect()
+    }
+
     /// A place to read from. Nothing is sent yet.
-    pub fn store(&self, text: &str) -> Result<Box<dyn Store>> {
+    fn store(&self, text: &str) -> Result<Box<dyn Store>> {
         let carrier: Box<dyn Carrier> = match Scheme::of(text)? {
             Scheme::Folder(path) => {
                 if path.is_file() {

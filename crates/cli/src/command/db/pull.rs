@@ -101,7 +101,7 @@ fn stores(typed: &[String], config: &Config, ways: &Ways) -> Result<Vec<Box<dyn 
              `seaworthy db build` needs none and builds from upstream feeds"
         );
     }
-    names.iter().map(|name| ways.store(name)).collect()
+    ways.stores(names)
 }
 
 fn is_empty(folder: &Path) -> bool {
