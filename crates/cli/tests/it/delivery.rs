@@ -225,7 +225,6 @@ fn what_goes_wrong_is_told_and_changes_nothing() {
         ("index", Answer::Endless, &["larger than"]),
         ("index", Answer::Flip, &["index.seaworthy"]),
         ("index", Answer::Cut(60), &["ended too early"]),
-        ("files/", Answer::Status(404, ""), &["not there"]),
         ("files/", Answer::Loop, &["circle"]),
         ("files/", Answer::Endless, &["larger than"]),
         ("files/", Answer::Flip, &["damaged"]),
@@ -255,7 +254,12 @@ fn what_goes_wrong_is_told_and_changes_nothing() {
         }
     });
     assert_eq!(said(&client), old);
-    // A break in the middle is no fault.
+    // Files that are not there: these data stay as they are, and that is a gap.
+    web.fault("files/", Answer::Status(404, ""));
+    let ran = client.run(&["db", "update"]).coded(3);
+    assert!(ran.err.contains("data-not-updated"), "{}", ran.err);
+    assert_eq!(client.report(APP, &["--no-cache"])["findings"], old[0]["findings"]);
+    // A break in the middle is no fault, and what was lacking comes.
     web.fault("files/", Answer::CutOnce(20));
     client.run(&["db", "update"]).coded(0);
     assert_eq!(said(&client), said(&publisher.lab));

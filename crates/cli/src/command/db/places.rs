@@ -2,7 +2,7 @@
 //! adapters between the carriers (`net`) and what delivery asks of them (`advisory`).
 
 use crate::arguments::{Arguments, RegistryArguments};
-use crate::command::setup::cache_folder;
+use crate::command::setup::{cache_folder, now};
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
 use seaworthy_advisory::deliver::{Depot, Folder, INDEX_NAME, Store};
@@ -87,8 +87,9 @@ impl Ways {
         Ok(Box::new(Reading(carrier)))
     }
 
-    /// A place to publish to. Nothing is sent yet.
-    pub fn depot(&self, text: &str) -> Result<Box<dyn Depot>> {
+    /// A place to publish to, where files stay for some days after they were last referred to, if it is a
+    /// registry. Nothing is sent yet.
+    pub fn depot(&self, text: &str, days: u32) -> Result<Box<dyn Depot>> {
         let taker: Box<dyn Taker> = match Scheme::of(text)? {
             Scheme::Folder(path) => return Ok(Box::new(Folder::new(&path))),
             Scheme::Web => bail!(
@@ -96,7 +97,7 @@ impl Ways {
                  or to s3:// or oci://"
             ),
             Scheme::S3 => Box::new(S3::new(self.web(), text, NAMES)?),
-            Scheme::Oci(name) => Box::new(self.registry(text, name)?),
+            Scheme::Oci(name) => Box::new(self.registry(text, name)?.keeping(now(), days)),
         };
         Ok(Box::new(Writing(taker)))
     }
