@@ -45,7 +45,7 @@ pub mod shard;
 pub mod stored;
 pub(crate) mod wire;
 
-pub use index::{Index, IndexShard};
+pub use index::{Index, IndexShard, Publication};
 
 use crate::build::join;
 use crate::{Error, Lookup, LookupError, Loss, Record, Starter};
@@ -67,6 +67,7 @@ pub struct Database {
     built: Option<Timestamp>,
     digest: String,
     shards: BTreeMap<String, Entry>,
+    publication: Option<Publication>,
     starter: Starter,
 }
 
@@ -114,6 +115,7 @@ impl Database {
             built: Some(index.built),
             digest: format!("sha256:{}", hex(&Sha256::digest(&bytes))),
             shards,
+            publication: index.publication,
             starter: Starter::new(),
         };
         Ok(Outcome { value, notes })
@@ -125,6 +127,7 @@ impl Database {
             built: None,
             digest: String::new(),
             shards: BTreeMap::new(),
+            publication: None,
             starter: Starter::new(),
         }
     }
@@ -135,6 +138,10 @@ impl Database {
     /// Digest over the index, or empty.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+    /// The publication that the data were fetched from, at least in part.
+    pub fn publication(&self) -> Option<&Publication> {
+        self.publication.as_ref()
     }
     /// All shards: installed ones, and those of the starter set where nothing is installed.
     pub fn status(&self) -> DataStatus {
@@ -234,6 +241,15 @@ impl Lookup for Database {
             records.extend(more);
         }
         Ok(records)
+    }
+    fn expires(&self) -> Option<Timestamp> {
+        // Of data that were built here since nobody promised anything.
+        let fetched = self.shards.values().any(|entry| !entry.facts.content.is_empty());
+        self.publication.as_ref().filter(|_| fetched).map(|publication| publication.expires)
+    }
+    fn is_left_out(&self, shard: &str) -> bool {
+        let missing = self.publication.as_ref().map(|publication| &publication.missing);
+        missing.is_some_and(|missing| missing.iter().any(|name| name == shard))
     }
     fn lost(&self, shard: &str) -> &[Loss] {
         self.shards.get(shard).map_or(&[], |entry| &entry.facts.lost)

@@ -326,7 +326,7 @@ impl<'a> Plan<'a> {
         let installed: BTreeMap<&str, &IndexShard> = old
             .into_iter()
             .flat_map(|index| &index.shards)
-            .filter(|shard| is_whole(folder, shard))
+            .filter(|shard| shard.file.is_empty() || is_whole(folder, shard))
             .map(|shard| (shard.shard.as_str(), shard))
             .collect();
         let is_empty = installed.values().all(|shard| shard.kind != FILE_KIND_PACKAGES);

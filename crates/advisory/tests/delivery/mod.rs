@@ -159,6 +159,7 @@ impl Place {
             now: NOW.time(),
             manifest: None,
             others: Others::Remove,
+            arrivals: None,
         };
         import.run(&mut |_| {}).expect("imported");
     }
