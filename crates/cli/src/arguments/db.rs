@@ -146,6 +146,10 @@ pub struct PublishArguments {
     /// Name, when one key signs several publications.
     #[arg(long, value_name = "NAME", default_value = seaworthy_advisory::deliver::MAIN)]
     pub publication: String,
+    /// Remove files that no publication of the last days refers to any more, where the place can list them
+    /// (a folder can; a registry collects them itself).
+    #[arg(long)]
+    pub prune: bool,
     /// How to speak with a registry.
     #[command(flatten)]
     pub registry: RegistryArguments,

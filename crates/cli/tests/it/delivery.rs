@@ -122,7 +122,7 @@ fn the_second_day_comes_by_deltas() {
     );
     client.run(&["db", "verify"]).coded(0);
     let status = client.run(&["db", "status"]).coded(0);
-    assert!(status.out.contains("fetched from publication 2 of `main`"), "{}", status.out);
+    assert!(status.out.contains(" of `main`, made "), "{}", status.out);
     // Whoever comes new gets the same.
     let late = self::client(&publisher, &[&text(&publisher.depot())]);
     late.run(&["db", "update"]).coded(0);
@@ -212,10 +212,10 @@ fn what_goes_wrong_is_told_and_changes_nothing() {
     let web = Web::folder(&publisher.depot());
     let client = client(&publisher, &[&web.address]);
     client.run(&["db", "pull"]).coded(0);
-    let (before, old) = (client.files("db"), said(&client));
+    let old = said(&client);
     publisher.day_two();
     publisher.publish("../depot", &[]);
-    for (part, fault, words) in [
+    let faults = [
         ("index", Answer::Status(404, ""), &["index.seaworthy", "not there"][..]),
         ("index", Answer::Status(429, "Retry-After: 4000\r\n"), &["HTTP 429", "4000 s"]),
         ("index", Answer::Status(500, ""), &["HTTP 500", "5 tries"]),
@@ -225,19 +225,41 @@ fn what_goes_wrong_is_told_and_changes_nothing() {
         ("index", Answer::Endless, &["larger than"]),
         ("index", Answer::Flip, &["index.seaworthy"]),
         ("index", Answer::Cut(60), &["ended too early"]),
-        ("files/", Answer::Status(404, ""), &["not there"]),
         ("files/", Answer::Loop, &["circle"]),
         ("files/", Answer::Endless, &["larger than"]),
         ("files/", Answer::Flip, &["damaged"]),
         ("files/", Answer::Cut(20), &["ended too early"]),
-    ] {
-        web.fault(part, fault);
-        client.run(&["db", "update"]).refused(words).err.contains("stays as it was");
-        unchanged(&client, &before);
-        web.fault(part, Answer::Normal);
-    }
+    ];
+    // Some are given up after several tries with pauses: they do it together.
+    std::thread::scope(|scope| {
+        for (part, fault, words) in faults {
+            let (publisher, client) = (&publisher, &client);
+            scope.spawn(move || {
+                let web = Web::folder(&publisher.depot());
+                web.fault(part, fault);
+                let lab = self::client(publisher, &[&web.address]);
+                let names = client.files("db").into_iter().map(|(name, _)| PathBuf::from(name));
+                for path in names {
+                    let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                    fs::copy(&path, lab.path("db").join(name)).expect("copied");
+                }
+                let before = lab.files("db");
+                let ran = lab.run(&["db", "update"]).refused(words);
+                assert!(ran.err.contains("stays as it was"), "{}", ran.err);
+                unchanged(&lab, &before);
+                if matches!(fault, Answer::Flip | Answer::Status(500, _)) {
+                    assert_eq!(said(&lab), said(client));
+                }
+            });
+        }
+    });
     assert_eq!(said(&client), old);
-    // A break in the middle is no fault.
+    // Files that are not there: these data stay as they are, and that is a gap.
+    web.fault("files/", Answer::Status(404, ""));
+    let ran = client.run(&["db", "update"]).coded(3);
+    assert!(ran.err.contains("data-not-updated"), "{}", ran.err);
+    assert_eq!(client.report(APP, &["--no-cache"])["findings"], old[0]["findings"]);
+    // A break in the middle is no fault, and what was lacking comes.
     web.fault("files/", Answer::CutOnce(20));
     client.run(&["db", "update"]).coded(0);
     assert_eq!(said(&client), said(&publisher.lab));
@@ -288,7 +310,7 @@ fn words_that_will_not_do() {
     lab.run(&["db", "pull"]).refused(&["no place of published data", "seaworthy.toml"]);
     lab.run(&["db", "pull", "ftp://x"]).refused(&["no place of published data"]);
     lab.run(&["db", "pull", "missing"]).refused(&["no folder"]);
-    lab.run(&["db", "pull", "oci://UPPER/x"]).refused(&["lower-case"]);
+    lab.run(&["db", "pull", "oci://localhost/UPPER/x"]).refused(&["lower-case"]);
     lab.run(&["db", "keygen", "../key"]).coded(0);
     lab.run(&["db", "keygen", "../key"]).refused(&["never overwritten"]);
     use std::os::unix::fs::PermissionsExt as _;

@@ -111,6 +111,33 @@ fn busy_servers_are_waited_for() {
 }
 
 #[test]
+fn a_place_that_failed_is_left_alone_for_a_while() {
+    let server = Server::new(|_, wire| wire.answer(500, &[], b""));
+    let world = Arc::new(Fake::new());
+    let web = Arc::new(Web::new(options(), world.clone()));
+    let carrier = Http::new(web, &format!("http://{}", server.authority), NAMES, None).expect("an address");
+    refused(&carrier, "index.seaworthy", &["HTTP 500", "5 tries"]);
+    refused(&carrier, FILE, &["HTTP 500", "5 tries"]);
+    assert_eq!(server.seen().len(), 5);
+    crate::registry::World::sleep(&*world, std::time::Duration::from_secs(61));
+    refused(&carrier, FILE, &["HTTP 500", "5 tries"]);
+    assert_eq!(server.seen().len(), 10);
+}
+
+#[test]
+fn an_index_that_is_cut_short_is_asked_for_again() {
+    let server = after(
+        1,
+        |_, wire| wire.answer(200, &[], b"hello"),
+        |wire| {
+            wire.head(200, &[], Some(5))?;
+            wire.raw(b"he")
+        },
+    );
+    assert_eq!(content(&http(&server), "index.seaworthy", 9).expect("read").as_deref(), Some(&b"hello"[..]));
+}
+
+#[test]
 fn a_broken_file_is_taken_up_where_it_broke() {
     let body = b"0123456789";
     let server = after(

@@ -16,6 +16,8 @@ use anyhow::Result;
 use build::From;
 use pull::Wanted;
 use seaworthy_advisory::deliver::Unsigned;
+use seaworthy_report::text::clean;
+use seaworthy_types::{Grade, Note};
 
 pub use feeds::FOLDER as FEEDS_FOLDER;
 pub use pull::Refresher;
@@ -47,6 +49,17 @@ pub fn run(arguments: &Arguments, config: &Config, command: &DbCommand) -> Resul
         DbCommand::Status { json } => status::status(&folder, *json),
         DbCommand::Verify => status::verify(&folder),
     }
+}
+
+/// Says what data lack and what people should know; the code for it.
+fn noted(quiet: bool, notes: &[Note]) -> Code {
+    let is_gap = |note: &&Note| note.grade == Grade::Gap;
+    for note in notes.iter().filter(|note| !quiet || is_gap(note)) {
+        let subject =
+            if note.subject.is_empty() { String::new() } else { format!(" {}", clean(&note.subject)) };
+        eprintln!("seaworthy: {}{subject}: {}", note.code, clean(&note.detail));
+    }
+    if notes.iter().any(|note| is_gap(&note)) { Code::Incomplete } else { Code::Clean }
 }
 
 fn from(feeds: &FeedArguments) -> From<'_> {

@@ -2,7 +2,7 @@
 //! adapters between the carriers (`net`) and what delivery asks of them (`advisory`).
 
 use crate::arguments::{Arguments, RegistryArguments};
-use crate::command::setup::cache_folder;
+use crate::command::setup::{cache_folder, now};
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
 use seaworthy_advisory::deliver::{Depot, Folder, INDEX_NAME, Store};
@@ -14,10 +14,14 @@ use seaworthy_types::ImageRef;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 const NAMES: Names = Names { index: INDEX_NAME, files: "files/" };
 /// Folder below the cache's where the last index of each web server is kept.
 const KEPT_FOLDER: &str = "published";
+
+/// Longest pause before a place is asked again after which another can be asked.
+const BRIEF_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How to get to places.
 pub struct Ways {
@@ -50,8 +54,18 @@ impl Ways {
         Ok(Oci::new(Arc::new(client), image, NAMES))
     }
 
+    /// Places of the same data, in this order. All but the last get less patience: after them comes another.
+    pub fn stores(&self, texts: &[String]) -> Result<Vec<Box<dyn Store>>> {
+        let mut brief = Self { options: self.options.clone(), kept: self.kept.clone() };
+        let patience = &mut brief.options.patience;
+        (patience.tries, patience.breaks, patience.pause_max) = (2, 2, BRIEF_PAUSE_MAX);
+        let last = texts.len().saturating_sub(1);
+        let ways = |index| if index < last { &brief } else { self };
+        texts.iter().enumerate().map(|(index, text)| ways(index).store(text)).collect()
+    }
+
     /// A place to read from. Nothing is sent yet.
-    pub fn store(&self, text: &str) -> Result<Box<dyn Store>> {
+    fn store(&self, text: &str) -> Result<Box<dyn Store>> {
         let carrier: Box<dyn Carrier> = match Scheme::of(text)? {
             Scheme::Folder(path) => {
                 if path.is_file() {
@@ -73,8 +87,9 @@ impl Ways {
         Ok(Box::new(Reading(carrier)))
     }
 
-    /// A place to publish to. Nothing is sent yet.
-    pub fn depot(&self, text: &str) -> Result<Box<dyn Depot>> {
+    /// A place to publish to, where files stay for some days after they were last referred to, if it is a
+    /// registry. Nothing is sent yet.
+    pub fn depot(&self, text: &str, days: u32) -> Result<Box<dyn Depot>> {
         let taker: Box<dyn Taker> = match Scheme::of(text)? {
             Scheme::Folder(path) => return Ok(Box::new(Folder::new(&path))),
             Scheme::Web => bail!(
@@ -82,7 +97,7 @@ impl Ways {
                  or to s3:// or oci://"
             ),
             Scheme::S3 => Box::new(S3::new(self.web(), text, NAMES)?),
-            Scheme::Oci(name) => Box::new(self.registry(text, name)?),
+            Scheme::Oci(name) => Box::new(self.registry(text, name)?.keeping(now(), days)),
         };
         Ok(Box::new(Writing(taker)))
     }

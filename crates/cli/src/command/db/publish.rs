@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use seaworthy_advisory::deliver::{BundleChoice, PrivateKey, Publish, Published, Store, export};
 use seaworthy_report::text::{bytes, clean, count};
 use seaworthy_scan::Progress as _;
-use seaworthy_types::{Grade, Outcome};
+use seaworthy_types::Outcome;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub fn run(arguments: &Arguments, config: &Config, options: &PublishArguments) -
     let keys: Vec<&PrivateKey> = keys.iter().collect();
     let trusted = keys::trusted(&[], config)?;
     let ways = Ways::new(arguments, config, &options.registry);
-    let depot = ways.depot(&options.destination)?;
+    let depot = ways.depot(&options.destination, options.deltas)?;
     let work = Work::new(&cache_folder(arguments, config))?;
     let earlier: &dyn Store = &*depot;
     let publish = Publish {
@@ -44,12 +44,14 @@ pub fn run(arguments: &Arguments, config: &Config, options: &PublishArguments) -
     bar.finish();
     let Outcome { value, notes } = result?;
     if !arguments.quiet {
-        told(&value, &depot.name())?;
+        told(&value, &depot.name(), options.prune)?;
     }
-    for note in &notes {
-        eprintln!("seaworthy: {} {}: {}", note.code, clean(&note.subject), clean(&note.detail));
+    if options.prune {
+        for name in &value.unreferenced {
+            depot.remove(name).with_context(|| format!("removing `{name}` from {}", depot.name()))?;
+        }
     }
-    Ok(if notes.iter().any(|note| note.grade == Grade::Gap) { Code::Incomplete } else { Code::Clean })
+    Ok(super::noted(arguments.quiet, &notes))
 }
 
 /// Publishes to a registry and to nothing else.
@@ -63,7 +65,7 @@ pub fn push(arguments: &Arguments, config: &Config, options: &PublishArguments) 
     run(arguments, config, options)
 }
 
-fn told(published: &Published, place: &str) -> Result<()> {
+fn told(published: &Published, place: &str, prunes: bool) -> Result<()> {
     let mut out = crate::output::stdout();
     let unchanged = published.shards.iter().filter(|shard| shard.unchanged).count();
     let deltas: u64 = published.shards.iter().map(|shard| shard.deltas.len() as u64).sum();
@@ -80,7 +82,12 @@ fn told(published: &Published, place: &str) -> Result<()> {
     )?;
     if !published.unreferenced.is_empty() {
         let unneeded = count(published.unreferenced.len() as u64, "file");
-        writeln!(out, "{unneeded} there are no longer referred to")?;
+        let what = if prunes {
+            "were removed: nothing refers to them any more"
+        } else {
+            "are no longer referred to (--prune removes them)"
+        };
+        writeln!(out, "{unneeded} there {what}")?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use seaworthy_advisory::deliver::{
 use seaworthy_advisory::{Database, Error, Index};
 use seaworthy_report::text::{bytes, clean, count};
 use seaworthy_scan::{Fresh, Progress, Refresh};
-use seaworthy_types::{DataStatus, Grade, Note, Outcome, Timestamp};
+use seaworthy_types::{DataStatus, Note, Outcome, Timestamp};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn stores(typed: &[String], config: &Config, ways: &Ways) -> Result<Vec<Box<dyn 
              `seaworthy db build` needs none and builds from upstream feeds"
         );
     }
-    names.iter().map(|name| ways.store(name)).collect()
+    ways.stores(names)
 }
 
 fn is_empty(folder: &Path) -> bool {
@@ -118,10 +118,7 @@ fn fetched(arguments: &Arguments, fetch: &Fetch<'_>) -> Result<Code> {
     if !arguments.quiet {
         told(&value, fetch.database)?;
     }
-    for note in &notes {
-        eprintln!("seaworthy: {} {}: {}", note.code, clean(&note.subject), clean(&note.detail));
-    }
-    Ok(if notes.iter().any(|note| note.grade == Grade::Gap) { Code::Incomplete } else { Code::Clean })
+    Ok(super::noted(arguments.quiet, &notes))
 }
 
 /// What of a fetch's progress is on the bar.
