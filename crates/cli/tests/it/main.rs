@@ -6,6 +6,8 @@ mod caching;
 mod data;
 mod database;
 mod digests;
+mod engine;
+mod engines;
 mod hostile;
 mod jail;
 mod lab;
