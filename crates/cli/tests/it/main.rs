@@ -8,6 +8,8 @@ mod data;
 mod database;
 mod delivery;
 mod digests;
+mod engine;
+mod engines;
 mod faults;
 mod hostile;
 mod jail;
