@@ -17,6 +17,7 @@ mod lab;
 mod memory;
 mod outputs;
 mod pull;
+mod real_registry;
 mod registry;
 mod roundtrip;
 mod several;
