@@ -76,6 +76,18 @@ pub enum Colour {
     Never,
 }
 
+impl Command {
+    /// How the command speaks with registries, when it does.
+    pub fn registry_mut(&mut self) -> Option<&mut RegistryArguments> {
+        match self {
+            Self::Scan(options) => Some(&mut options.target.registry),
+            Self::Explain(options) => Some(&mut options.target.registry),
+            Self::Pull(options) => Some(&mut options.registry),
+            _ => None,
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -111,8 +123,9 @@ pub enum Command {
 /// Options of everything that reads a target.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArguments {
-    /// Platform to take from a multi-platform image, such as linux/arm64.
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    /// Platform to take from a multi-platform image, such as linux/arm64; `all` takes every one of an image
+    /// in a registry.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]|all")]
     pub platform: Option<String>,
     /// Image to take from an archive that holds several: a tag or a digest.
     #[arg(long, value_name = "NAME")]
@@ -145,8 +158,9 @@ pub struct TargetArguments {
 #[derive(Debug, Args)]
 #[command(after_help = SCAN_EXAMPLES)]
 pub struct ScanArguments {
-    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
-    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
+    /// Archive, OCI layout, folder, file, SBOM or disk of a virtual machine, or else an image in a registry;
+    /// recognised, or forced by a prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `rootfs:`
+    /// (a folder that must be a root file system), `file:`, `sbom:`, `disk:`, `registry:`.
     /// What an engine of this machine holds: `docker:`, `podman:`, `containerd:`, `crio:` and a name or id; a
     /// container with what it has written: `container:` and a name or id (`docker-container:` and so on, if
     /// several engines know it).
@@ -241,6 +255,26 @@ pub struct RegistryArguments {
     /// Ask for no login and use none.
     #[arg(long)]
     pub anonymous: bool,
+    /// Certificate that we show to the registry (PEM, the whole chain), with --client-key.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// Key of --client-cert (PEM).
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+    /// Mirror of the registry to ask first: `host[:port][/prefix]`; may be given several times. Without it,
+    /// those of the configuration, of registries.conf and of Docker count.
+    #[arg(long, value_name = "MIRROR")]
+    pub mirror: Vec<String>,
+    /// Seconds without an answer, or without more data, after which a server is given up (default: 60 and
+    /// 30).
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub timeout: Option<u64>,
+    /// How often a server in trouble is asked (default: 5).
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub tries: Option<u32>,
+    /// What the configuration file says about registries.
+    #[arg(skip)]
+    pub configured: crate::config::Registry,
 }
 
 /// Where container engines are.

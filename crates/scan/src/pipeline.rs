@@ -1,7 +1,7 @@
 //! From a target to a report: read → assemble → identify → match → policy → report. Data move one way.
 
 use crate::read::{self, Read};
-use crate::{Cache, Elsewhere, Error, Progress, TargetSpec, identify};
+use crate::{Archive, Cache, Elsewhere, Error, Progress, TargetSpec, identify};
 use seaworthy_advisory::Lookup;
 use seaworthy_analyze::{LayerFacts, assemble_within};
 use seaworthy_match::{Matches, match_inventory};
@@ -31,6 +31,8 @@ pub struct Request<'a> {
     pub spec: &'a TargetSpec,
     /// The image, when the target is one that lies elsewhere.
     pub image: Option<Arc<dyn Elsewhere>>,
+    /// The archive, when the target is one that comes from elsewhere.
+    pub archive: Option<Arc<dyn Archive>>,
     /// Wished platform.
     pub platform: Option<Platform>,
     /// Wished image of an archive that holds several.

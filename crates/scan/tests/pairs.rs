@@ -15,6 +15,7 @@ fn read(path: &Path, cache: Option<&Cache>, limits: &Limits) -> Contents {
     let request = Request {
         spec: &spec,
         image: None,
+        archive: None,
         platform: None,
         reference: None,
         limits: limits.clone(),

@@ -7,7 +7,7 @@ use crate::files;
 use anyhow::{Context, Result};
 use seaworthy_advisory::Database;
 use seaworthy_policy::Policy;
-use seaworthy_scan::{Cache, Elsewhere, Isolation, Refresh, Request, TargetSpec};
+use seaworthy_scan::{Archive, Cache, Elsewhere, Isolation, Refresh, Request, TargetSpec};
 use seaworthy_types::{DataStatus, Limits, Note, Platform, Timestamp};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct Chosen {
     pub spec: TargetSpec,
     /// The image, when it lies elsewhere.
     pub image: Option<Arc<dyn Elsewhere>>,
+    /// The archive, when it comes from elsewhere.
+    pub archive: Option<Arc<dyn Archive>>,
     /// Wished platform.
     pub platform: Option<Platform>,
 }
@@ -107,6 +109,7 @@ impl Setup {
         Request {
             spec: &target.spec,
             image: target.image.clone(),
+            archive: target.archive.clone(),
             platform: target.platform.clone(),
             reference: self.reference.clone(),
             limits: self.limits.clone(),
