@@ -1,5 +1,9 @@
 //! What can be typed. Help texts are the manual: completions and man pages come from here.
 
+mod db;
+
+pub use db::{DbCommand, FeedArguments, PublishArguments, TrustArguments};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -14,6 +18,9 @@ const SCAN_EXAMPLES: &str = "\
 Examples:
   seaworthy scan image.tar                         a `docker save` archive or OCI layout
   seaworthy scan alpine:3.20                       an image in a registry; no layer is kept
+  seaworthy scan docker:alpine container:web       an image and a container that engines hold
+  seaworthy scan --all docker:                     every image of an engine, shared layers once
+  seaworthy scan *.tar -o html=reports/            several at once: a summary, and a report of each
   seaworthy scan dir:. --fail-on high              source code or a root file system
   seaworthy scan sbom:bom.json -f sarif -o html=report.html";
 
@@ -69,6 +76,18 @@ pub enum Colour {
     Never,
 }
 
+impl Command {
+    /// How the command speaks with registries, when it does.
+    pub fn registry_mut(&mut self) -> Option<&mut RegistryArguments> {
+        match self {
+            Self::Scan(options) => Some(&mut options.target.registry),
+            Self::Explain(options) => Some(&mut options.target.registry),
+            Self::Pull(options) => Some(&mut options.registry),
+            _ => None,
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -78,9 +97,11 @@ pub enum Command {
     Explain(Box<ExplainArguments>),
     /// Pull an image from a registry into an OCI layout, each byte verified.
     Pull(PullArguments),
-    /// Update, inspect and check the vulnerability database.
+    /// Build, update, publish, carry, inspect and check the vulnerability database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Say whether this program is the one that was released, and whether its parsing process is locked in here.
+    VerifySelf(VerifySelfArguments),
     /// List what the program can read, judge and write.
     List(ListArguments),
     /// Inspect or empty the layer cache.
@@ -102,11 +123,9 @@ pub enum Command {
 /// Options of everything that reads a target.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArguments {
-    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
-    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
-    pub target: String,
-    /// Platform to take from a multi-platform image, such as linux/arm64.
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    /// Platform to take from a multi-platform image, such as linux/arm64; `all` takes every one of an image
+    /// in a registry.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]|all")]
     pub platform: Option<String>,
     /// Image to take from an archive that holds several: a tag or a digest.
     #[arg(long, value_name = "NAME")]
@@ -120,25 +139,42 @@ pub struct TargetArguments {
     /// Data older than this many days make the result incomplete.
     #[arg(long, value_name = "DAYS")]
     pub data_age: Option<i64>,
+    /// Fetch or update the vulnerability data that this target needs, from the configured places; without
+    /// it a scan of what is here opens no connection.
+    #[arg(long)]
+    pub update: bool,
     /// Parse in this process instead of a locked child; for debugging only.
     #[arg(long, hide = true)]
     pub in_process: bool,
     /// How to speak with the registry, for an image in one.
     #[command(flatten)]
     pub registry: RegistryArguments,
+    /// Where engines are, for what they hold.
+    #[command(flatten)]
+    pub engine: EngineArguments,
 }
 
 /// Options of `scan`.
 #[derive(Debug, Args)]
 #[command(after_help = SCAN_EXAMPLES)]
 pub struct ScanArguments {
-    /// The target.
+    /// Archive, OCI layout, folder, file, SBOM or disk of a virtual machine, or else an image in a registry;
+    /// recognised, or forced by a prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `rootfs:`
+    /// (a folder that must be a root file system), `file:`, `sbom:`, `disk:`, `registry:`.
+    /// What an engine of this machine holds: `docker:`, `podman:`, `containerd:`, `crio:` and a name or id; a
+    /// container with what it has written: `container:` and a name or id (`docker-container:` and so on, if
+    /// several engines know it).
+    /// Of several targets a summary is printed.
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How to read them.
     #[command(flatten)]
     pub target: TargetArguments,
     /// Format of what is printed; `seaworthy list formats` shows all.
     #[arg(help_heading = "Output", long, short, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Write another format to a file; may be given several times: `-o sarif=scan.sarif -o html=scan.html`.
+    /// Of several targets each gets its own file in a folder: `-o html=reports/`.
     #[arg(help_heading = "Output", long, short, value_name = "FORMAT=FILE")]
     pub output: Vec<String>,
     /// Template file for the format `template`.
@@ -179,7 +215,10 @@ pub struct ScanArguments {
 pub struct ExplainArguments {
     /// Any id of the vulnerability: CVE-2021-44228, GHSA-…, DSA-….
     pub id: String,
-    /// The target.
+    /// The target, named as for `scan`.
+    #[arg(value_name = "TARGET")]
+    pub name: String,
+    /// How to read it.
     #[command(flatten)]
     pub target: TargetArguments,
 }
@@ -216,32 +255,41 @@ pub struct RegistryArguments {
     /// Ask for no login and use none.
     #[arg(long)]
     pub anonymous: bool,
+    /// Certificate that we show to the registry (PEM, the whole chain), with --client-key.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// Key of --client-cert (PEM).
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+    /// Mirror of the registry to ask first: `host[:port][/prefix]`; may be given several times. Without it,
+    /// those of the configuration, of registries.conf and of Docker count.
+    #[arg(long, value_name = "MIRROR")]
+    pub mirror: Vec<String>,
+    /// Seconds without an answer, or without more data, after which a server is given up (default: 60 and
+    /// 30).
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub timeout: Option<u64>,
+    /// How often a server in trouble is asked (default: 5).
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub tries: Option<u32>,
+    /// What the configuration file says about registries.
+    #[arg(skip)]
+    pub configured: crate::config::Registry,
 }
 
-/// What to do with the database.
-#[derive(Debug, Subcommand)]
-pub enum DbCommand {
-    /// Build the database anew from upstream feeds and put it in place of the old one.
-    Update {
-        /// A folder or file of feeds laid out as upstream serves them, or the address of a mirror;
-        /// without it, every feed's own address.
-        #[arg(long, value_name = "FOLDER|FILE|URL")]
-        from: Option<String>,
-        /// Manifest that says how complete the feeds are (default: the one beside them).
-        #[arg(long, value_name = "FILE")]
-        manifest: Option<PathBuf>,
-        /// Only these feeds, separated by commas; `seaworthy list feeds` shows all.
-        #[arg(long, value_delimiter = ',', value_name = "FEED")]
-        only: Vec<String>,
-    },
-    /// Say what is in the database, how old and how complete.
-    Status {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Check every block of the database.
-    Verify,
+/// Where container engines are.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engines")]
+pub struct EngineArguments {
+    /// Every image of the engine (`docker:`), or every container (`docker-container:`).
+    #[arg(long)]
+    pub all: bool,
+    /// Storage of the engine (default: as its configuration says, such as /var/lib/docker).
+    #[arg(long, value_name = "FOLDER", conflicts_with = "socket")]
+    pub engine_root: Option<PathBuf>,
+    /// Socket of the engine, asked instead of reading its storage.
+    #[arg(long, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
 }
 
 /// What to list.
@@ -281,4 +329,22 @@ pub enum CacheCommand {
     Path,
     /// Remove everything in it.
     Clear,
+}
+
+/// Options of `verify-self`. Exit codes: 0 verified, 1 not what was released, 3 nothing vouches for it (or the
+/// kernel lacks a part of the lock).
+#[derive(Debug, Args)]
+pub struct VerifySelfArguments {
+    /// Check this program instead: from a copy that you trust.
+    #[arg(long, value_name = "PROGRAM")]
+    pub file: Option<PathBuf>,
+    /// Its provenance (default: PROGRAM.provenance.json beside it).
+    #[arg(long, value_name = "FILE")]
+    pub provenance: Option<PathBuf>,
+    /// Public key of the release, a file or the line itself, in place of those built in; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }

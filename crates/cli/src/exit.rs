@@ -24,6 +24,12 @@ impl From<Code> for ExitCode {
 }
 
 impl Code {
+    /// The one that counts of two.
+    pub fn worse(self, other: Self) -> Self {
+        const ORDER: [Code; 4] = [Code::Clean, Code::Incomplete, Code::Findings, Code::Error];
+        let rank = |code| ORDER.iter().position(|one| *one == code);
+        if rank(other) > rank(self) { other } else { self }
+    }
     /// The code for a report.
     pub fn of(report: &Report) -> Self {
         match report.verdict.decision {

@@ -21,6 +21,21 @@ pub struct ToFile {
     path: PathBuf,
 }
 
+impl ToFile {
+    /// Where it goes.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    /// The same format in a file of this folder.
+    pub fn within(&self, name: impl AsRef<Path>) -> Self {
+        Self { format: self.format, path: self.path.join(name) }
+    }
+    /// The format's ending.
+    pub fn extension(&self) -> &'static str {
+        self.format.extension()
+    }
+}
+
 /// The format with this name, or an error that lists all.
 pub fn format(name: &str) -> Result<&'static dyn Format> {
     by_name(name).with_context(|| {

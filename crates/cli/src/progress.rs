@@ -18,6 +18,8 @@ pub struct Bar {
     state: Arc<Mutex<State>>,
     /// Shows the bar when the moment has passed; nothing when no bar is ever shown.
     waiter: Option<(Sender<()>, JoinHandle<()>)>,
+    /// Said before each stage, or nothing.
+    of: String,
 }
 
 #[derive(Default)]
@@ -51,7 +53,13 @@ impl Bar {
             };
             (stop, std::thread::spawn(wait))
         });
-        Self { state, waiter }
+        Self { state, waiter, of: String::new() }
+    }
+    /// A bar of one of several works: `of` says which.
+    pub fn within(quiet: bool, of: String) -> Self {
+        let mut bar = Self::new(quiet);
+        bar.of = of;
+        bar
     }
     /// Takes the bar away until the next stage.
     pub fn finish(&self) {
@@ -86,7 +94,10 @@ impl Progress for Bar {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_message(name.to_owned());
+        bar.set_message(match self.of.as_str() {
+            "" => name.to_owned(),
+            of => format!("{of}: {name}"),
+        });
         let mut state = locked(&self.state);
         if state.visible {
             show(&bar);

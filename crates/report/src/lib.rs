@@ -3,6 +3,7 @@
 pub mod format;
 mod identity;
 mod licence;
+pub mod summary;
 pub mod text;
 mod view;
 

@@ -212,6 +212,8 @@ pub const fn kind(kind: TargetKind) -> &'static str {
         TargetKind::OciArchive => "image in an OCI archive",
         TargetKind::OciLayout => "image in an OCI layout",
         TargetKind::Registry => "image in a registry",
+        TargetKind::Engine => "image in a container engine",
+        TargetKind::Container => "container",
         TargetKind::Folder => "folder",
         TargetKind::File => "file",
         TargetKind::Sbom => "software bill of materials",

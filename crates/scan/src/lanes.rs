@@ -12,13 +12,14 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 use seaworthy_image::{Blobs, Source};
-use seaworthy_types::Digest;
+use seaworthy_types::{Digest, Note, TargetKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// Most lanes of one scan.
@@ -43,6 +44,39 @@ pub trait Elsewhere: Send + Sync {
     /// A blob from its beginning. The reader gives exactly its size, and when it `verifies`, an error
     /// instead of the last bytes if the digest is another one.
     fn read(&self, digest: Digest, size: u64, verifies: bool) -> io::Result<Box<dyn Read + Send>>;
+    /// What kind of place it is in.
+    fn kind(&self) -> TargetKind {
+        TargetKind::Registry
+    }
+    /// What of it was made for this scan, so that its digest says nothing about the image.
+    fn made(&self) -> Made {
+        Made::Nothing
+    }
+    /// What people should know.
+    fn notes(&self) -> Vec<Note> {
+        Vec::new()
+    }
+}
+
+/// An archive that comes from elsewhere when it is needed.
+pub trait Archive: Send + Sync {
+    /// What is another text when the archive is another one.
+    fn identity(&self) -> String;
+    /// What people should know.
+    fn notes(&self) -> Vec<Note>;
+    /// The archive; asked for only when its image is not known.
+    fn file(&self) -> io::Result<std::fs::File>;
+}
+
+/// What of an image that lies elsewhere was made for the scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// Nothing.
+    Nothing,
+    /// The manifest.
+    Manifest,
+    /// The manifest and the configuration.
+    Configuration,
 }
 
 /// Child to parent: a piece of a blob.
@@ -215,6 +249,8 @@ pub(crate) struct Desk {
     sizes: BTreeMap<Digest, u64>,
     /// Bytes read of each blob.
     read: Mutex<BTreeMap<Digest, u64>>,
+    /// Bytes handed out for the first time that nobody was told of.
+    news: AtomicU64,
     /// Bytes that were others when they were read again.
     changed: Mutex<Option<String>>,
 }
@@ -222,7 +258,12 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new(image: Arc<dyn Elsewhere>) -> Self {
         let sizes = image.blobs().into_iter().collect();
-        Self { image, sizes, read: Mutex::default(), changed: Mutex::default() }
+        Self { image, sizes, read: Mutex::default(), news: AtomicU64::new(0), changed: Mutex::default() }
+    }
+
+    /// Bytes that came since the last time, those that came again left out.
+    pub(crate) fn news(&self) -> u64 {
+        self.news.swap(0, Ordering::Relaxed)
     }
 
     /// What went wrong with bytes that nobody waited for.
@@ -319,6 +360,9 @@ impl Reading<'_> {
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.reader.read_exact(buffer)?;
         self.at += buffer.len() as u64;
+        if !self.is_again {
+            self.desk.news.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        }
         Ok(())
     }
 }
@@ -339,7 +383,6 @@ impl Drop for Reading<'_> {
 mod tests {
     use super::*;
     use sha2::{Digest as _, Sha256};
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// Two blobs; after the first time the end of the second one is an error.
     struct Two {

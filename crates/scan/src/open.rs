@@ -64,14 +64,17 @@ pub struct Opened {
 impl Opened {
     /// In place of a file: the image of one manifest, which never changes.
     pub(crate) fn elsewhere(manifest: Digest) -> std::io::Result<Self> {
-        Ok(Self {
-            file: File::open("/dev/null")?,
-            forced: None,
-            is_folder: false,
-            identity: Some(format!("manifest {manifest}")),
-            changed_ns: 0,
-            bytes: 0,
-        })
+        Self::nothing(format!("manifest {manifest}"), None)
+    }
+
+    /// In place of a file: an archive that is still to come.
+    pub(crate) fn to_come(identity: &str) -> std::io::Result<Self> {
+        Self::nothing(format!("archive {identity}"), Some(TargetKind::DockerArchive))
+    }
+
+    fn nothing(identity: String, forced: Option<TargetKind>) -> std::io::Result<Self> {
+        let file = File::open("/dev/null")?;
+        Ok(Self { file, forced, is_folder: false, identity: Some(identity), changed_ns: 0, bytes: 0 })
     }
 }
 

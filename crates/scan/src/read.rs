@@ -2,7 +2,7 @@
 //! by the child; nothing is believed before its digest is verified.
 
 use crate::cache::Kind;
-use crate::lanes::{self, Desk, Elsewhere};
+use crate::lanes::{self, Desk, Elsewhere, Made};
 use crate::protocol::{self, Hello, LayerReply, Reply, Resolved, Sbom, Task, frame_bytes_max};
 use crate::reader::{self, Lock};
 use crate::{Cache, Error, Isolation, Opened, Progress, Request, open};
@@ -88,14 +88,33 @@ const RACY_NS: i128 = 2_000_000_000;
 
 /// Reads a target, by the cache where it can.
 pub(crate) fn read(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
-    let opened = match &request.image {
-        Some(image) => Opened::elsewhere(image.manifest().1).map_err(Talk::broken)?,
-        None => open(request.spec)?,
+    let mut read = read_here(request, progress)?;
+    // These are of today and not kept.
+    read.notes.extend(request.image.iter().flat_map(|image| image.notes()));
+    if let Some(archive) = &request.archive {
+        read.kind = TargetKind::Engine;
+        read.notes.extend(archive.notes());
+    }
+    Ok(read)
+}
+
+fn read_here(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Error> {
+    let mut opened = match (&request.image, &request.archive) {
+        (Some(image), _) => Opened::elsewhere(image.manifest().1).map_err(Talk::broken)?,
+        (None, Some(archive)) => Opened::to_come(&archive.identity()).map_err(Talk::broken)?,
+        (None, None) => open(request.spec)?,
     };
     let keys = Keys::new(request, &opened);
     let seen = known_sbom(request, &keys).or_else(|| known(request, &keys));
     if let Some(read) = seen.or_else(|| known_disk(request, &keys)) {
         return Ok(read);
+    }
+    if let (None, Some(archive)) = (&request.image, &request.archive) {
+        progress.stage("fetching", 0);
+        let failed =
+            |error: io::Error| Error::Read { path: request.spec.path.clone(), what: error.to_string() };
+        opened.file = archive.file().map_err(failed)?;
+        opened.bytes = opened.file.metadata().map_or(0, |meta| meta.len());
     }
     let mut talk = Talk::start(request, opened, progress)?;
     let read = talk.target(&keys);
@@ -229,7 +248,7 @@ fn remember_walked(request: &Request<'_>, read: &Read, index: usize, blob: Optio
 
 fn resolved(image: &dyn Elsewhere) -> Resolved {
     let (manifest, digest) = image.manifest();
-    Resolved { manifest: manifest.to_vec(), digest, name: image.name() }
+    Resolved { manifest: manifest.to_vec(), digest, name: image.name(), kind: image.kind() }
 }
 
 /// The parsing process.
@@ -324,7 +343,10 @@ impl<'r> Talk<'r> {
         loop {
             let bytes_max = frame_bytes_max(&self.request.limits);
             match protocol::receive(&mut self.replies, bytes_max).map_err(Self::broken)? {
-                Reply::Progress(bytes) => self.progress.advance(bytes),
+                // Of an image that lies elsewhere the totals are those of its blobs as they come.
+                Reply::Progress(bytes) => {
+                    self.progress.advance(self.desk.as_ref().map_or(bytes, |desk| desk.news()));
+                }
                 Reply::Failed(what) => {
                     return Err(Error::Read { path: self.request.spec.path.clone(), what });
                 }
@@ -347,7 +369,9 @@ impl<'r> Talk<'r> {
             TargetKind::DockerArchive
             | TargetKind::OciArchive
             | TargetKind::OciLayout
-            | TargetKind::Registry => self.image(kind, keys),
+            | TargetKind::Registry
+            | TargetKind::Engine
+            | TargetKind::Container => self.image(kind, keys),
         }
     }
 
@@ -356,6 +380,13 @@ impl<'r> Talk<'r> {
         let mut image = *image;
         if image.layers.len() as u64 > self.request.limits.layers_max {
             return Self::unexpected();
+        }
+        let made = self.request.image.as_ref().map_or(Made::Nothing, |image| image.made());
+        if made != Made::Nothing {
+            image.manifest_digest = None;
+        }
+        if made == Made::Configuration {
+            image.config_digest = None;
         }
         let plan: Vec<Option<CachedLayer>> =
             image.layers.iter().map(|layer| self.cached(layer, keys)).collect();

@@ -79,7 +79,7 @@ fn elsewhere(
     resolved: &Resolved,
     lanes: Vec<UnixStream>,
 ) -> Result<Vec<Note>, Failure> {
-    channel.tell(&Reply::Kind(TargetKind::Registry))?;
+    channel.tell(&Reply::Kind(resolved.kind))?;
     let blobs = Arc::new(Asked(Arc::new(Lanes::new(lanes))));
     let mut image = open_elsewhere(&resolved.manifest, resolved.digest, blobs, &hello.limits)?;
     image.names = vec![resolved.name.clone()];
@@ -115,7 +115,9 @@ fn answer(
             let image = open_layout(source, &wish(hello), &hello.limits)?;
             read_image(channel, requests, hello, &image)
         }
-        TargetKind::Registry => Err(Failure::Said("the image was not resolved".into())),
+        TargetKind::Registry | TargetKind::Engine | TargetKind::Container => {
+            Err(Failure::Said("the image was not resolved".into()))
+        }
         TargetKind::DockerArchive | TargetKind::OciArchive => {
             let image = open_archive(Arc::new(file_source(source)?), &wish(hello), &hello.limits)?;
             read_image(channel, requests, hello, &image)

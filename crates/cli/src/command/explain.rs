@@ -1,6 +1,7 @@
 //! `seaworthy explain`: why a vulnerability is reported, or why it is not.
 
 use super::setup::Setup;
+use super::targets;
 use crate::arguments::{Arguments, ExplainArguments};
 use crate::config::Config;
 use crate::exit::Code;
@@ -17,12 +18,13 @@ use std::io::Write as _;
 /// Prints everything that data and inventory say about one vulnerability.
 pub fn run(arguments: &Arguments, config: &Config, options: &ExplainArguments) -> Result<Code> {
     let setup = Setup::new(arguments, config, &options.target)?;
+    let target = targets::one(&options.target, &options.name)?;
     let policy = Policy::default();
     let bar = Bar::new(arguments.quiet);
-    let result = seaworthy_scan::scan(&setup.request(&policy), &bar);
+    let result = seaworthy_scan::scan(&setup.request(&target, &policy), &bar);
     bar.finish();
     let report = result?;
-    let explanations = explain(&report.inventory, setup.database(), &options.id)?;
+    let explanations = explain(&report.inventory, &*setup.database(), &options.id)?;
     let enrichment = setup.database().enrichment(&main_id(&report, &options.id))?;
     let text = render(&report, &options.id, &explanations, &enrichment)?;
     let mut out = crate::output::stdout();

@@ -1,19 +1,30 @@
 //! `seaworthy scan`.
 
-use super::setup::Setup;
+use super::setup::{Chosen, Setup};
+use super::{several, targets};
 use crate::arguments::{Arguments, ScanArguments};
 use crate::config::Config;
 use crate::exit::Code;
-use crate::output;
+use crate::output::{self, ToFile};
 use crate::progress::Bar;
 use anyhow::{Context, Result, bail};
 use seaworthy_policy::{FailOn, Filter, IgnoreFile, Policy};
-use seaworthy_report::Options;
+use seaworthy_report::{Format, Options};
 use seaworthy_types::Severity;
 use std::path::{Path, PathBuf};
 
 /// The ignore file that is used when none is named.
 const IGNORE_FILE: &str = ".seaworthy-ignore.toml";
+
+/// How results are written.
+pub struct Shown {
+    /// Format of standard output.
+    pub format: &'static dyn Format,
+    /// Formats of files.
+    pub files: Vec<ToFile>,
+    /// What formats are told.
+    pub options: Options,
+}
 
 /// Scans and prints; everything that can be wrong with the arguments is said before the work begins.
 pub fn run(arguments: &Arguments, config: &Config, options: &ScanArguments) -> Result<Code> {
@@ -29,17 +40,33 @@ pub fn run(arguments: &Arguments, config: &Config, options: &ScanArguments) -> R
     if shown.template.is_some() && !output::uses(format, &files, "template") {
         bail!("--template is for the format `template`: add `-f template` or `-o template=FILE`");
     }
-    output::check(format, &files, &shown)?;
+    let shown = Shown { format, files, options: shown };
     let policy = policy(config, options)?;
-    let setup = Setup::new(arguments, config, &options.target)?;
+    let mut planned = targets::planned(&options.target, &options.targets)?;
+    match planned.pop() {
+        Some(target) if planned.is_empty() && !targets::wants_all(&options.target) => {
+            output::check(shown.format, &shown.files, &shown.options)?;
+            let setup = Setup::new(arguments, config, &options.target)?;
+            one(arguments, setup, &target.find()?, &policy, &shown)
+        }
+        last => {
+            planned.extend(last);
+            let folders = several::check(&shown)?;
+            let setup = Setup::new(arguments, config, &options.target)?;
+            several::run(arguments.quiet, &setup, planned, &policy, &shown, folders)
+        }
+    }
+}
+
+fn one(arguments: &Arguments, setup: Setup, target: &Chosen, policy: &Policy, shown: &Shown) -> Result<Code> {
     let bar = Bar::new(arguments.quiet);
-    let result = seaworthy_scan::scan(&setup.request(&policy), &bar);
+    let result = seaworthy_scan::scan(&setup.request(target, policy), &bar);
     bar.finish();
     let report = result?;
-    for file in &files {
-        output::write_file(&report, file, &shown)?;
+    for file in &shown.files {
+        output::write_file(&report, file, &shown.options)?;
     }
-    output::print(&report, format, &shown)?;
+    output::print(&report, shown.format, &shown.options)?;
     let code = Code::of(&report);
     // The process ends here: giving back a million small pieces one by one would take longer than
     // some scans.
