@@ -104,6 +104,12 @@ fn wrong_bytes_are_errors_or_notes() {
         changed(&ext(folder.path(), &root, 2, form), 300);
     }
     changed(&xfs(folder.path(), &root, &["-m", "crc=0"]), 200);
+    if have(&["mksquashfs"]) {
+        let disk = folder.path().join("squashed");
+        let (from, to) = (root.to_str().expect("text"), disk.to_str().expect("text"));
+        run("mksquashfs", &[from, to, "-noappend", "-quiet", "-no-progress", "-noI"]);
+        changed(&disk, 200);
+    }
     let disk = ext(folder.path(), &root, 2, &["-t", "ext2"]);
     let text = disk.to_str().expect("text");
     for (form, options) in
