@@ -119,6 +119,15 @@ fn nothing_to_walk() -> Error {
 /// Opens what a volume holds, or says why not.
 fn open_system(partition: Partition, volume: Volume, notes: &mut Vec<Note>) -> Option<System> {
     let shown = partition.shown();
+    if volume.len() == 0 {
+        notes.push(note(
+            true,
+            "unreadable-volume",
+            &shown,
+            "it lies beyond the end of the disk: was the disk cut?",
+        ));
+        return None;
+    }
     let length = usize::try_from(volume.len()).unwrap_or(usize::MAX).min(system::HEAD_BYTES);
     let head = match volume.take(0, length) {
         Ok(head) => head,
