@@ -24,7 +24,7 @@ fn bases() -> &'static [Base] {
     }
     static BASES: OnceLock<Vec<Base>> = OnceLock::new();
     BASES.get_or_init(|| {
-        packed!["ext2" "ext3" "ext4" "xfs4" "xfs5" "squashfs" "squashzstd" "qcow2" "vmdk" "vhd" "gpt"]
+        packed!["ext2" "ext3" "ext4" "xfs4" "xfs5" "squashfs" "squashzstd" "qcow2" "vmdk" "vhd" "gpt" "lvm"]
             .iter()
             .map(|packed| {
                 let bytes = zstd::decode_all(*packed).expect("kept with the tests");

@@ -112,7 +112,14 @@ fn is_meant(device: &str, system: &System) -> bool {
         let is_uuid = by.ends_with("uuid");
         return !value.is_empty() && (own == value || (is_uuid && own.eq_ignore_ascii_case(value)));
     }
-    let number = device.strip_prefix("/dev/").and_then(first_disk);
+    let name = device.strip_prefix("/dev/").unwrap_or_default();
+    if let Some((group, volume)) =
+        system.partition.name.split_once('/').filter(|_| system.partition.number == 0)
+    {
+        let mapped = format!("mapper/{}-{}", group.replace('-', "--"), volume.replace('-', "--"));
+        return name == system.partition.name || name == mapped;
+    }
+    let number = first_disk(name);
     number.is_some_and(|number| number == system.partition.number)
 }
 

@@ -32,15 +32,16 @@ fn all_say_the_same() {
         ("ext2", &[][..]),
         ("ext3", &[]),
         ("ext4", &[]),
-        // Their logs were cut off.
-        ("xfs4", &["file-system-in-use"]),
-        ("xfs5", &["file-system-in-use"]),
+        ("xfs4", &[]),
+        ("xfs5", &[]),
         ("squashfs", &[]),
         ("squashzstd", &[]),
         ("qcow2", &[]),
         ("vmdk", &[]),
         ("vhd", &[]),
         ("gpt", &["volume-passed-over"]),
+        // Its second volume holds another system.
+        ("lvm", &["file-system-not-joined"]),
     ] {
         let bytes = source(disk(name));
         assert!(is_disk(&*bytes), "{name}");
@@ -58,6 +59,32 @@ fn all_say_the_same() {
         assert_eq!(found, expected, "{name}");
         assert_eq!(seen.content("hard"), Some(&[b'c'; 5_000][..]), "{name}");
         assert_eq!(codes(&result.notes), remarks, "{name}: {:?}", result.notes);
+    }
+}
+
+#[test]
+fn logical_volumes_have_names() {
+    let limits = limits();
+    for (wish, first) in [("vg-a/root", "ext2"), ("vg-a/data", "ext4")] {
+        let opened = open_disk(source(disk("lvm")), Some(wish), &limits).expect(first);
+        assert!(opened.has_root());
+    }
+    let error =
+        open_disk(source(disk("lvm")), Some("vg-a/none"), &limits).err().map(|error| error.to_string());
+    assert!(error.is_some_and(|error| error.contains("vg-a/data") && error.contains("vg-a/root")));
+    // Cut within the metadata, and within a volume.
+    for length in [600, 5_000, 130_000, 300_000, 700_000] {
+        let mut bytes = disk("lvm");
+        bytes.truncate(length);
+        match open_disk(source(bytes), None, &limits) {
+            Ok(opened) => {
+                let result = walk_disk(&opened, &limits, &mut Recorder::default()).expect("a walk");
+                assert!(!result.notes.is_empty(), "{length}");
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("LVM") || error.to_string().contains("vg-a"), "{error}")
+            }
+        }
     }
 }
 
