@@ -68,7 +68,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     fs::write(options.into.join("seaworthy.sha256"), format!("{digest}  seaworthy\n"))?;
     let sbom = options.into.join("seaworthy.cdx.json");
     own_sbom(&file, &sbom)?;
-    let statement = provenance::statement(&recipe, &digest, &sha256(&sbom)?)?;
+    let statement = provenance::statement(&recipe, &work.join("a/src/Cargo.lock"), &digest, &sha256(&sbom)?)?;
     let envelope = provenance::envelope(&statement, options.key.as_deref())?;
     fs::write(options.into.join("seaworthy.provenance.json"), envelope)?;
     let bytes = fs::metadata(&file)?.len();

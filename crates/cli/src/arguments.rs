@@ -1,5 +1,9 @@
 //! What can be typed. Help texts are the manual: completions and man pages come from here.
 
+mod db;
+
+pub use db::{DbCommand, FeedArguments, PublishArguments, TrustArguments};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -14,6 +18,8 @@ const SCAN_EXAMPLES: &str = "\
 Examples:
   seaworthy scan image.tar                         a `docker save` archive or OCI layout
   seaworthy scan alpine:3.20                       an image in a registry; no layer is kept
+  seaworthy scan docker:alpine container:web       an image and a container that engines hold
+  seaworthy scan --all docker:                     every image of an engine, shared layers once
   seaworthy scan *.tar -o html=reports/            several at once: a summary, and a report of each
   seaworthy scan dir:. --fail-on high              source code or a root file system
   seaworthy scan sbom:bom.json -f sarif -o html=report.html";
@@ -91,7 +97,7 @@ pub enum Command {
     Explain(Box<ExplainArguments>),
     /// Pull an image from a registry into an OCI layout, each byte verified.
     Pull(PullArguments),
-    /// Update, inspect and check the vulnerability database.
+    /// Build, update, publish, carry, inspect and check the vulnerability database.
     #[command(subcommand)]
     Db(DbCommand),
     /// Say whether this program is the one that was released, and whether its parsing process is locked in here.
@@ -133,20 +139,31 @@ pub struct TargetArguments {
     /// Data older than this many days make the result incomplete.
     #[arg(long, value_name = "DAYS")]
     pub data_age: Option<i64>,
+    /// Fetch or update the vulnerability data that this target needs, from the configured places; without
+    /// it a scan of what is here opens no connection.
+    #[arg(long)]
+    pub update: bool,
     /// Parse in this process instead of a locked child; for debugging only.
     #[arg(long, hide = true)]
     pub in_process: bool,
     /// How to speak with the registry, for an image in one.
     #[command(flatten)]
     pub registry: RegistryArguments,
+    /// Where engines are, for what they hold.
+    #[command(flatten)]
+    pub engine: EngineArguments,
 }
 
 /// Options of `scan`.
 #[derive(Debug, Args)]
 #[command(after_help = SCAN_EXAMPLES)]
 pub struct ScanArguments {
-    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
-    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
+    /// Archive, OCI layout, folder, file, SBOM or disk of a virtual machine, or else an image in a registry;
+    /// recognised, or forced by a prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `rootfs:`
+    /// (a folder that must be a root file system), `file:`, `sbom:`, `disk:`, `registry:`.
+    /// What an engine of this machine holds: `docker:`, `podman:`, `containerd:`, `crio:` and a name or id; a
+    /// container with what it has written: `container:` and a name or id (`docker-container:` and so on, if
+    /// several engines know it).
     /// Of several targets a summary is printed.
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
@@ -260,30 +277,19 @@ pub struct RegistryArguments {
     pub configured: crate::config::Registry,
 }
 
-/// What to do with the database.
-#[derive(Debug, Subcommand)]
-pub enum DbCommand {
-    /// Build the database anew from upstream feeds and put it in place of the old one.
-    Update {
-        /// A folder or file of feeds laid out as upstream serves them, or the address of a mirror;
-        /// without it, every feed's own address.
-        #[arg(long, value_name = "FOLDER|FILE|URL")]
-        from: Option<String>,
-        /// Manifest that says how complete the feeds are (default: the one beside them).
-        #[arg(long, value_name = "FILE")]
-        manifest: Option<PathBuf>,
-        /// Only these feeds, separated by commas; `seaworthy list feeds` shows all.
-        #[arg(long, value_delimiter = ',', value_name = "FEED")]
-        only: Vec<String>,
-    },
-    /// Say what is in the database, how old and how complete.
-    Status {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Check every block of the database.
-    Verify,
+/// Where container engines are.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engines")]
+pub struct EngineArguments {
+    /// Every image of the engine (`docker:`), or every container (`docker-container:`).
+    #[arg(long)]
+    pub all: bool,
+    /// Storage of the engine (default: as its configuration says, such as /var/lib/docker).
+    #[arg(long, value_name = "FOLDER", conflicts_with = "socket")]
+    pub engine_root: Option<PathBuf>,
+    /// Socket of the engine, asked instead of reading its storage.
+    #[arg(long, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
 }
 
 /// What to list.

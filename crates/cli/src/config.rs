@@ -12,6 +12,11 @@
 //! ignore-files = ["security/ignore.toml"]
 //! db = "/var/lib/seaworthy/db"
 //!
+//! [database]
+//! sources = ["https://data.example/seaworthy", "oci://registry.example/seaworthy/data:1"]
+//! keys = ["seaworthy-key-1 …"]
+//! ca = ["internal-ca.pem"]
+//!
 //! [registry]
 //! ca = ["corporate.pem"]
 //! client-cert = "me.crt"
@@ -55,9 +60,32 @@ pub struct Config {
     pub db: Option<PathBuf>,
     /// See `--cache`.
     pub cache: Option<PathBuf>,
+    /// Where vulnerability data come from.
+    #[serde(default)]
+    pub database: DatabaseConfig,
     /// How to speak with registries.
     #[serde(default)]
     pub registry: Registry,
+}
+
+/// Where vulnerability data come from, and whom to believe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DatabaseConfig {
+    /// Places of published data, asked in this order: folders (relative to the configuration file),
+    /// `https://…`, `s3://…`, `oci://…`.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Public keys that are trusted in place of those built into the program: lines, or files of them
+    /// (relative to the configuration file).
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// Certificate authorities to trust besides the system's (PEM), relative to the configuration file.
+    #[serde(default)]
+    pub ca: Vec<PathBuf>,
+    /// Registries to speak plain HTTP with, as `host[:port]`.
+    #[serde(default)]
+    pub insecure: Vec<String>,
 }
 
 /// What the file may say about registries. Plain HTTP is a matter of the command line alone.
@@ -92,13 +120,18 @@ pub fn load(named: Option<&Path>) -> Result<Config> {
     let text = std::fs::read_to_string(&path).with_context(what)?;
     let mut config: Config = toml::from_str(&text).with_context(what)?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let sources = config.database.sources.iter_mut().filter(|source| !source.contains("://"));
+    let keys = config.database.keys.iter_mut().filter(|key| !key.starts_with("seaworthy-key-"));
+    for text in sources.chain(keys) {
+        *text = folder.join(&*text).to_string_lossy().into_owned();
+    }
     let registry = &mut config.registry;
     if registry.client_cert.is_some() != registry.client_key.is_some() {
         bail!("`{}`: client-cert and client-key belong together", path.display());
     }
     let certificates =
         registry.ca.iter_mut().chain(&mut registry.client_cert).chain(&mut registry.client_key);
-    for file in config.ignore_files.iter_mut().chain(certificates) {
+    for file in config.ignore_files.iter_mut().chain(&mut config.database.ca).chain(certificates) {
         *file = folder.join(&*file);
     }
     Ok(config)

@@ -212,9 +212,13 @@ pub const fn kind(kind: TargetKind) -> &'static str {
         TargetKind::OciArchive => "image in an OCI archive",
         TargetKind::OciLayout => "image in an OCI layout",
         TargetKind::Registry => "image in a registry",
+        TargetKind::Engine => "image in a container engine",
+        TargetKind::Container => "container",
         TargetKind::Folder => "folder",
         TargetKind::File => "file",
         TargetKind::Sbom => "software bill of materials",
+        TargetKind::Disk => "disk",
+        TargetKind::RootFs => "root file system",
     }
 }
 

@@ -17,8 +17,8 @@ pub enum Error {
     },
     /// There is nothing of that name.
     #[error(
-        "cannot open `{}`: No such file or directory. To scan an image that an engine holds, save it first: \
-         docker save IMAGE -o image.tar. One in a registry: registry:NAME",
+        "cannot open `{}`: No such file or directory. An image that an engine holds: docker:NAME (podman:, \
+         containerd:, crio:). One in a registry: registry:NAME",
         path.display()
     )]
     Missing {

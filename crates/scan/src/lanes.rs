@@ -12,7 +12,7 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 use seaworthy_image::{Blobs, Source};
-use seaworthy_types::Digest;
+use seaworthy_types::{Digest, Note, TargetKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -44,6 +44,39 @@ pub trait Elsewhere: Send + Sync {
     /// A blob from its beginning. The reader gives exactly its size, and when it `verifies`, an error
     /// instead of the last bytes if the digest is another one.
     fn read(&self, digest: Digest, size: u64, verifies: bool) -> io::Result<Box<dyn Read + Send>>;
+    /// What kind of place it is in.
+    fn kind(&self) -> TargetKind {
+        TargetKind::Registry
+    }
+    /// What of it was made for this scan, so that its digest says nothing about the image.
+    fn made(&self) -> Made {
+        Made::Nothing
+    }
+    /// What people should know.
+    fn notes(&self) -> Vec<Note> {
+        Vec::new()
+    }
+}
+
+/// An archive that comes from elsewhere when it is needed.
+pub trait Archive: Send + Sync {
+    /// What is another text when the archive is another one.
+    fn identity(&self) -> String;
+    /// What people should know.
+    fn notes(&self) -> Vec<Note>;
+    /// The archive; asked for only when its image is not known.
+    fn file(&self) -> io::Result<std::fs::File>;
+}
+
+/// What of an image that lies elsewhere was made for the scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// Nothing.
+    Nothing,
+    /// The manifest.
+    Manifest,
+    /// The manifest and the configuration.
+    Configuration,
 }
 
 /// Child to parent: a piece of a blob.

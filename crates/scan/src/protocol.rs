@@ -37,6 +37,8 @@ pub struct Resolved {
     pub digest: Digest,
     /// What it was asked for as.
     pub name: String,
+    /// Where it lies.
+    pub kind: TargetKind,
 }
 
 /// Parent to child, second: what to do with each layer.

@@ -23,6 +23,14 @@ pub enum TargetKind {
     Sbom,
     /// Image in a registry.
     Registry,
+    /// Image that a container engine of this machine holds.
+    Engine,
+    /// Container, running or not, with what it has written.
+    Container,
+    /// Disk of a virtual machine (`disk:`).
+    Disk,
+    /// Folder that must be a root file system (`rootfs:`).
+    RootFs,
 }
 
 /// `os/architecture[/variant]` as in the OCI image index.

@@ -15,8 +15,8 @@ use std::path::Path;
 const PAYLOAD: &str = "application/vnd.in-toto+json";
 
 /// The statement: what was made, from what, how.
-pub fn statement(recipe: &Recipe, program: &str, sbom: &str) -> Result<Value> {
-    let lock = super::sha256(&crate::root().join("Cargo.lock"))?;
+pub fn statement(recipe: &Recipe, lock: &Path, program: &str, sbom: &str) -> Result<Value> {
+    let lock = super::sha256(lock)?;
     Ok(json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [

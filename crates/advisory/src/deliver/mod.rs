@@ -2,13 +2,22 @@
 //!
 //! What it does not do: dial out (carriers live in `net`), read the clock, find randomness.
 
+pub mod body;
 pub mod bundle;
+pub mod delta;
 pub mod fault;
 pub mod fetch;
+pub mod full;
+pub mod history;
+pub mod installed;
 pub mod key;
 pub mod payload;
 pub mod publish;
+pub mod rebuild;
+pub mod record;
+pub mod scores;
 pub mod signed;
+pub mod spool;
 pub mod store;
 pub mod trust;
 

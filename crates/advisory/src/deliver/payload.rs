@@ -185,6 +185,13 @@ impl Payload {
         }
         Ok(())
     }
+    /// All files that it refers to.
+    pub fn files(&self) -> impl Iterator<Item = &FileRef> {
+        self.shards
+            .iter()
+            .flat_map(|shard| shard.full.iter().chain(shard.deltas.iter().map(|delta| &delta.file)))
+            .chain(&self.history)
+    }
     /// The entry of a shard.
     pub fn shard(&self, name: &str) -> Option<&PublishedShard> {
         let at = self.shards.binary_search_by(|shard| shard.shard.as_str().cmp(name)).ok()?;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod db;
+mod engine;
 mod explain;
 mod list;
 mod pull;

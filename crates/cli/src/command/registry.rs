@@ -119,8 +119,7 @@ fn found_or_no_file<T>(found: Result<T>, target: &str) -> Result<T> {
         // Whoever meant a file should learn that there is none.
         false => found.with_context(|| {
             format!(
-                "there is no file `{target}` (one that an engine holds: docker save IMAGE -o image.tar), \
-                 and in a registry"
+                "there is no file `{target}` (one that an engine holds: docker:{target}), and in a registry"
             )
         }),
     }

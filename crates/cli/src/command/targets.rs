@@ -1,8 +1,8 @@
 //! From the words a person typed to targets: what each is gets found out when its turn comes, so that one
 //! of many that cannot be had does not keep the others from being scanned.
 
-use super::registry;
 use super::setup::{Chosen, platform};
+use super::{engine, registry};
 use crate::arguments::TargetArguments;
 use anyhow::{Result, bail};
 use seaworthy_scan::TargetSpec;
@@ -35,6 +35,15 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
     let wish = options.platform.as_deref().filter(|_| !is_all).map(platform).transpose()?;
     let mut all = Vec::with_capacity(names.len());
     for name in names {
+        if let Some(wanted) = engine::named(name) {
+            all.extend(engine::planned(&options.engine, name, wanted, wish.clone())?);
+            continue;
+        }
+        if options.engine.all {
+            anyhow::bail!(
+                "--all is for engines: `docker:`, `podman:`, `containerd:` or `crio:`, not `{name}`"
+            );
+        }
         let image = registry::named(name)?;
         if is_all {
             let Some(image) = image else {
@@ -50,7 +59,7 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
         all.push(Planned::new(name, move || {
             let image =
                 image.map(|image| registry::resolve(&options, &text, &image, wish.clone())).transpose()?;
-            Ok(Chosen { spec: TargetSpec::parse(&text), image, platform: wish })
+            Ok(Chosen { spec: TargetSpec::parse(&text), image, archive: None, platform: wish })
         }));
     }
     Ok(all)
@@ -69,7 +78,7 @@ fn every_platform(options: &TargetArguments, name: &str, image: &ImageRef) -> Ve
             .map(|one| {
                 let spec = TargetSpec::parse(&one.name);
                 Planned::new(one.name.clone(), move || {
-                    Ok(Chosen { spec, image: Some(one.find()?), platform: None })
+                    Ok(Chosen { spec, image: Some(one.find()?), archive: None, platform: None })
                 })
             })
             .collect(),

@@ -24,6 +24,8 @@ use std::process::{Command, Stdio};
 
 /// The word that starts this program as one that locks itself and tries to get out.
 const TRY_WORD: &str = "__try";
+/// Set by a release build.
+const COMMIT: Option<&str> = option_env!("SEAWORTHY_COMMIT");
 /// No envelope is larger.
 const ENVELOPE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes hashed at a time.
@@ -216,6 +218,9 @@ fn print(
 ) -> Result<()> {
     writeln!(out, "program   {}", clean(&program.display().to_string()))?;
     writeln!(out, "digest    {digest}")?;
+    if let Some(commit) = COMMIT {
+        writeln!(out, "built     from commit {commit}, as this program says of itself")?;
+    }
     match origin {
         Origin::Good { key, statement } => {
             writeln!(out, "origin    verified: signed with key {key}")?;

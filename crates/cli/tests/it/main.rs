@@ -3,9 +3,13 @@
 //! What it does not do: live feeds, network beyond the loopback, the user's own folders.
 
 mod caching;
+mod conditional;
 mod data;
 mod database;
+mod delivery;
 mod digests;
+mod engine;
+mod engines;
 mod faults;
 mod hostile;
 mod jail;
@@ -17,8 +21,10 @@ mod real_registry;
 mod registry;
 mod roundtrip;
 mod several;
+mod stores;
 mod targets;
 mod terminal;
 mod updates;
 mod verdicts;
 mod verify_self;
+mod web;

@@ -366,7 +366,7 @@ fn media_advice(media_type: &str) -> String {
 }
 
 /// What a server says, safe to show: one line, clipped, printable.
-pub(super) fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(200).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -6,12 +6,12 @@
 //! https. No redirect carries it to another host, no error or `Debug` text holds it.
 
 mod blob;
-mod cause;
+pub(crate) mod cause;
 mod challenge;
 mod client;
 mod credential;
-mod error;
-mod guard;
+pub(crate) mod error;
+pub(crate) mod guard;
 mod helper;
 mod hosts;
 mod keyring;
@@ -19,14 +19,16 @@ mod listing;
 mod manifest;
 pub mod media;
 mod options;
-mod place;
+pub(crate) mod place;
 mod push;
 mod secret;
-mod send;
+pub(crate) mod send;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::testing;
 mod trust;
-mod url;
+pub(crate) mod url;
 mod world;
 
 pub use blob::{BlobReader, Progress, error_of};

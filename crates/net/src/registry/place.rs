@@ -23,7 +23,7 @@ const HUB_HOST: &str = "registry-1.docker.io";
 const REST: Duration = Duration::from_secs(60);
 
 /// One registry or mirror.
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The name people log in with.
     pub(super) registry: String,
     /// The image's repository there.
@@ -35,8 +35,8 @@ pub(super) struct Place {
     /// Why it is not asked at all.
     never: Option<String>,
     /// Its address without path.
-    pub(super) base: Url,
-    pub(super) permit: Arc<Permit>,
+    pub(crate) base: Url,
+    pub(crate) permit: Arc<Permit>,
     /// Until when (clock of the world) a mirror that failed is not asked.
     rests_until: Mutex<Duration>,
     trust: OnceLock<Trust>,
@@ -152,6 +152,23 @@ impl Place {
         }
     }
 
+    /// A plain web server: no registry, but guarded, trusted and reached through proxies in the same way.
+    pub(crate) fn of_web(url: &Url) -> Self {
+        Self {
+            registry: url.authority(),
+            repository: String::new(),
+            is_mirror: false,
+            is_named: true,
+            only: Only::All,
+            never: None,
+            base: Url::new(url.is_https, &url.host, url.port, "/"),
+            permit: Arc::default(),
+            rests_until: Mutex::default(),
+            trust: OnceLock::new(),
+            agents: Mutex::default(),
+        }
+    }
+
     /// The word for a mirror that is left alone for a while, so that not every blob waits for it anew.
     pub(super) fn resting(&self, now: Duration) -> Option<String> {
         if self.never.is_some() {
@@ -175,7 +192,7 @@ impl Place {
     }
 
     /// Connections to the registry itself, or to where it leads.
-    pub(super) fn agent(
+    pub(crate) fn agent(
         &self,
         options: &Options,
         proxies: &Proxies,

@@ -413,7 +413,7 @@ fn said(answer: &mut Answer) -> String {
 }
 
 /// Seconds or a date (RFC 9110, section 10.2.3; of the date forms the only one that may be sent).
-pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

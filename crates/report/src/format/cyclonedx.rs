@@ -92,11 +92,15 @@ fn document(report: &Report) -> Result<Value, FormatError> {
 
 fn target(report: &Report) -> Value {
     let kind = match report.target.kind {
-        TargetKind::DockerArchive | TargetKind::OciArchive | TargetKind::OciLayout | TargetKind::Registry => {
-            "container"
-        }
+        TargetKind::DockerArchive
+        | TargetKind::OciArchive
+        | TargetKind::OciLayout
+        | TargetKind::Registry
+        | TargetKind::Engine
+        | TargetKind::Container => "container",
         TargetKind::File => "file",
         TargetKind::Folder => "application",
+        TargetKind::Disk | TargetKind::RootFs => "operating-system",
         TargetKind::Sbom if report.image.is_some() => "container",
         TargetKind::Sbom => "application",
     };

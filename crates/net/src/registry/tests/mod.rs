@@ -11,3 +11,9 @@ mod push;
 mod server;
 mod transfer;
 pub(super) mod world;
+
+/// The server and the world for the tests of what else dials out.
+pub(crate) mod testing {
+    pub(crate) use super::server::{Seen, Server, Wire};
+    pub(crate) use super::world::{Fake, options};
+}
