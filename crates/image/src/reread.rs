@@ -1,5 +1,5 @@
 //! Content that the one pass could not hand over: large files, hard links, sparse files, pairs. A plain layer is
-//! read where the bytes lie; a compressed one is inflated again, once for all that goes forward, from the
+//! read where the bytes lie; a compressed one, or one that comes over a network, is inflated again, once for all that goes forward, from the
 //! nearest place before it where inflating can begin (see [`crate::seek`]).
 
 use crate::layer::OpenedLayer;
@@ -87,7 +87,9 @@ pub(crate) fn deliver(
     let again = u64::from(limits.rereads_max).saturating_mul(passed.bytes.min(LAYER_BYTES_COUNTED));
     let file_cost_max = passed.bytes.saturating_add(again).saturating_add(STEP_BYTES as u64);
     let bytes = match layer.packing {
-        Packing::Plain => Bytes::Plain(Arc::clone(&layer.source), layer.offset, layer.len),
+        Packing::Plain if !layer.source.is_far() => {
+            Bytes::Plain(Arc::clone(&layer.source), layer.offset, layer.len)
+        }
         _ => Bytes::Packed(Box::new(Mutex::new(Inflated::new(passed, limits, again)))),
     };
     let mut rest = deferred.as_slice();
@@ -171,9 +173,14 @@ fn same_content(a: &Deferred, b: &Deferred) -> bool {
     (a.offset, a.stored, a.size) == (b.offset, b.stored, b.size)
 }
 
-/// Whether an error of [`ReadAt::read_at`] says that `rereads_max` was reached: a gap, not a failure.
+/// Whether an error of [`ReadAt::read_at`] says that a budget (`rereads_max`) was spent: a gap, not a failure.
 pub fn is_budget(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::QuotaExceeded
+}
+
+/// The error that [`is_budget`] knows.
+pub(crate) fn budget_spent(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::QuotaExceeded, what)
 }
 
 /// The uncompressed bytes of a layer.
@@ -252,7 +259,7 @@ impl<'l> Inflated<'l> {
 
     fn advance(&mut self, cost_left: &AtomicU64) -> io::Result<usize> {
         let Some(stream) = &mut self.stream else { return Ok(0) };
-        let spent = || io::Error::new(io::ErrorKind::QuotaExceeded, "budget: rereads_max was reached");
+        let spent = || budget_spent("budget: rereads_max was reached");
         let step = STEP_BYTES as u64;
         let left = cost_left.load(Ordering::Relaxed).checked_sub(step).ok_or_else(spent)?;
         self.cost_left = self.cost_left.checked_sub(step).ok_or_else(spent)?;

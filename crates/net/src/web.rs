@@ -128,9 +128,13 @@ impl WebError {
     pub fn headline(&self) -> String {
         self.to_string().lines().next().unwrap_or_default().to_owned()
     }
-    /// Whether the server itself is out of order, and not only what was asked for.
+    /// Whether the server could not be reached, whatever is asked for.
     pub fn is_an_outage(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+    /// Whether asking it for other things would only take time.
+    pub(crate) fn is_trouble(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Trouble { .. })
     }
 }
 
@@ -386,13 +390,17 @@ impl Web {
         if answer.length().is_some_and(|length| length > bytes_max) {
             return Err(too_large());
         }
-        let host = answer.host.clone();
+        let (host, length) = (answer.host.clone(), answer.length());
         let mut body = Paced::new(answer.into_reader(), self);
         let mut bytes = Vec::new();
         let mut piece = vec![0; 16 << 10];
         let end = self.world.clock().saturating_add(self.options.patience.document);
         loop {
             match body.piece(&mut piece) {
+                Ok(0) if length.is_some_and(|length| (bytes.len() as u64) < length) => {
+                    let cause = Cause::Connection("it ended too early".into());
+                    return Err(self.failed(wanted, host, cause));
+                }
                 Ok(0) => return Ok(bytes),
                 Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
                 Err(cause) => return Err(self.failed(wanted, host, cause)),

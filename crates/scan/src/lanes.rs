@@ -19,6 +19,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// Most lanes of one scan.
@@ -55,6 +56,16 @@ pub trait Elsewhere: Send + Sync {
     fn notes(&self) -> Vec<Note> {
         Vec::new()
     }
+}
+
+/// An archive that comes from elsewhere when it is needed.
+pub trait Archive: Send + Sync {
+    /// What is another text when the archive is another one.
+    fn identity(&self) -> String;
+    /// What people should know.
+    fn notes(&self) -> Vec<Note>;
+    /// The archive; asked for only when its image is not known.
+    fn file(&self) -> io::Result<std::fs::File>;
 }
 
 /// What of an image that lies elsewhere was made for the scan.
@@ -230,6 +241,9 @@ impl Source for Blob {
     fn len(&self) -> u64 {
         self.size
     }
+    fn is_far(&self) -> bool {
+        true
+    }
 }
 
 /// The parent's side: what all lanes share.
@@ -238,6 +252,8 @@ pub(crate) struct Desk {
     sizes: BTreeMap<Digest, u64>,
     /// Bytes read of each blob.
     read: Mutex<BTreeMap<Digest, u64>>,
+    /// Bytes handed out for the first time that nobody was told of.
+    news: AtomicU64,
     /// Bytes that were others when they were read again.
     changed: Mutex<Option<String>>,
 }
@@ -245,7 +261,12 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new(image: Arc<dyn Elsewhere>) -> Self {
         let sizes = image.blobs().into_iter().collect();
-        Self { image, sizes, read: Mutex::default(), changed: Mutex::default() }
+        Self { image, sizes, read: Mutex::default(), news: AtomicU64::new(0), changed: Mutex::default() }
+    }
+
+    /// Bytes that came since the last time, those that came again left out.
+    pub(crate) fn news(&self) -> u64 {
+        self.news.swap(0, Ordering::Relaxed)
     }
 
     /// What went wrong with bytes that nobody waited for.
@@ -342,6 +363,9 @@ impl Reading<'_> {
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.reader.read_exact(buffer)?;
         self.at += buffer.len() as u64;
+        if !self.is_again {
+            self.desk.news.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        }
         Ok(())
     }
 }
@@ -362,7 +386,6 @@ impl Drop for Reading<'_> {
 mod tests {
     use super::*;
     use sha2::{Digest as _, Sha256};
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// Two blobs; after the first time the end of the second one is an error.
     struct Two {

@@ -15,6 +15,7 @@ fn read(path: &Path, cache: Option<&Cache>, limits: &Limits) -> Contents {
     let request = Request {
         spec: &spec,
         image: None,
+        archive: None,
         platform: None,
         reference: None,
         limits: limits.clone(),
@@ -27,6 +28,7 @@ fn read(path: &Path, cache: Option<&Cache>, limits: &Limits) -> Contents {
         data: &Database::starter_only(),
         data_status: DataStatus::default(),
         data_notes: &[],
+        refresh: None,
         tool_version: "0".into(),
     };
     contents(&request, &Silent).expect("contents")

@@ -5,9 +5,11 @@ use super::setup::Chosen;
 use super::targets::Planned;
 use crate::arguments::EngineArguments;
 use anyhow::{Result, bail};
-use seaworthy_net::engine::{self, Engine, Held, Surroundings};
-use seaworthy_scan::{Elsewhere, Made, TargetSpec};
+use seaworthy_image::host_platform;
+use seaworthy_net::engine::{self, Engine, Found, Held, Saved, Surroundings};
+use seaworthy_scan::{Archive, Elsewhere, Made, TargetSpec};
 use seaworthy_types::{Digest, Note, Platform, TargetKind};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,11 +41,15 @@ pub fn named(target: &str) -> Option<Wanted> {
 
 /// What the environment and the arguments say about engines.
 pub fn surroundings(arguments: &EngineArguments, platform: Option<Platform>) -> Surroundings {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     Surroundings {
         root: arguments.engine_root.clone(),
         socket: arguments.socket.clone(),
-        home: std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute()),
-        platform,
+        home: folder("HOME"),
+        runtime: folder("XDG_RUNTIME_DIR"),
+        docker_host: std::env::var("DOCKER_HOST").ok(),
+        container_host: std::env::var("CONTAINER_HOST").ok(),
+        platform: Some(platform.unwrap_or_else(host_platform)),
     }
 }
 
@@ -84,12 +90,32 @@ pub fn planned(
 }
 
 fn find(text: &str, wanted: &Wanted, around: &Surroundings) -> Result<Chosen> {
-    let held = match wanted {
+    let found = match wanted {
         Wanted::Image(engine, name) => engine::image(*engine, name, around)?,
-        Wanted::Container(engine, name) => engine::container(*engine, name, around)?,
+        Wanted::Container(engine, name) => Found::Held(Box::new(engine::container(*engine, name, around)?)),
     };
-    let image: Arc<dyn Elsewhere> = Arc::new(Local(held));
-    Ok(Chosen { spec: TargetSpec::parse(text), image: Some(image), platform: around.platform.clone() })
+    // The engine was asked by platform; nothing is left to choose.
+    let mut chosen = Chosen { spec: TargetSpec::parse(text), image: None, archive: None, platform: None };
+    match found {
+        Found::Held(held) => chosen.image = Some(Arc::new(Local(*held))),
+        Found::Saved(saved) => chosen.archive = Some(Arc::new(Remote(*saved))),
+    }
+    Ok(chosen)
+}
+
+/// An image that an engine gives as an archive.
+struct Remote(Saved);
+
+impl Archive for Remote {
+    fn identity(&self) -> String {
+        self.0.identity.clone()
+    }
+    fn notes(&self) -> Vec<Note> {
+        self.0.notes.clone()
+    }
+    fn file(&self) -> io::Result<File> {
+        self.0.file()
+    }
 }
 
 /// An image or container that an engine holds.

@@ -23,6 +23,10 @@ use std::path::Path;
 /// Runs what was typed.
 pub fn run(arguments: Arguments) -> Result<Code> {
     let config = config::load(arguments.config.as_deref())?;
+    let mut arguments = arguments;
+    if let Some(registry) = arguments.command.registry_mut() {
+        registry.configured = config.registry.clone();
+    }
     match &arguments.command {
         Command::Scan(options) => scan::run(&arguments, &config, options),
         Command::Explain(options) => explain::run(&arguments, &config, options),

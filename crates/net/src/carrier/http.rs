@@ -1,7 +1,7 @@
 //! A folder on any web server that serves static files. The index is asked for conditionally: its last
 //! version and what the server said of it are kept in a file of the caller's.
 
-use super::{Carrier, Names};
+use super::{Carrier, Names, Rest};
 use crate::registry::url::Url;
 use crate::web::{Answer, Attempt, Transfer, Validator, Wanted, Web, WebError};
 use std::fs::{self, File};
@@ -17,6 +17,7 @@ pub struct Http {
     names: Names,
     /// Where the last index is kept.
     kept: Option<PathBuf>,
+    rest: Rest,
 }
 
 impl Http {
@@ -29,7 +30,7 @@ impl Http {
         }
         let base = url.whole().trim_end_matches('/').to_owned();
         let shown = url.shown().trim_end_matches('/').to_owned();
-        Ok(Self { web, base, shown, names, kept })
+        Ok(Self { web, base, shown, names, kept, rest: Rest::default() })
     }
 
     fn url(&self, name: &str) -> Result<Url, WebError> {
@@ -74,13 +75,15 @@ impl Carrier for Http {
     fn open(&self, name: &str, bytes_max: u64) -> io::Result<Option<Box<dyn Read + Send + '_>>> {
         self.names.check(name)?;
         if name == self.names.index {
-            let bytes = self.index(bytes_max).map_err(io::Error::other)?;
+            let asked = self.rest.unless(&self.web, || self.index(bytes_max));
+            let bytes = asked.map_err(io::Error::other)?;
             return Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read + Send>));
         }
         let url = self.url(name).map_err(io::Error::other)?;
         let again = url.clone();
         let ask = move |web: &Web, done: u64, etag: Option<&str>| ask(web, &again, done, etag);
-        transfer(&self.web, &url, bytes_max, Box::new(ask)).map_err(io::Error::other)
+        let begun = self.rest.unless(&self.web, || transfer(&self.web, &url, bytes_max, Box::new(ask)));
+        begun.map_err(io::Error::other)
     }
 }
 

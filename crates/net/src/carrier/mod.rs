@@ -15,9 +15,12 @@ pub use http::Http;
 pub use oci::{ARTIFACT_TYPE, FILE_TYPE, INDEX_TYPE, Oci};
 pub use s3::S3;
 
+use crate::web::{Web, WebError};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Files of one folder, such as `files/`, by the SHA-256 of their bytes.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +63,29 @@ pub trait Taker: Carrier {
     fn put(&self, name: &str, bytes: u64, content: &mut dyn Read) -> io::Result<()>;
     /// Replaces the index, after everything that was put before.
     fn replace_index(&self, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// How long a place that failed after all tries is left alone: else each of many files would wait for it.
+const REST: Duration = Duration::from_secs(60);
+
+/// A place's last failure.
+#[derive(Default)]
+struct Rest(Mutex<Option<(Duration, WebError)>>);
+
+impl Rest {
+    /// Does something with the place unless it failed a moment ago.
+    fn unless<T>(&self, web: &Web, work: impl FnOnce() -> Result<T, WebError>) -> Result<T, WebError> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, error)) = last.filter(|(until, _)| web.world.clock() < *until) {
+            return Err(error);
+        }
+        let result = work();
+        if let Some(error) = result.as_ref().err().filter(|error| error.is_trouble()) {
+            let until = web.world.clock().saturating_add(REST);
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, error.clone()));
+        }
+        result
+    }
 }
 
 /// Content that can be sent again when the first try fails: a file without a name, gone with its handle.

@@ -6,7 +6,7 @@
 
 use super::{Carrier, Names, Spool, Taker};
 use crate::registry::{Client, Descriptor, Error, media};
-use seaworthy_types::{Digest, ImageRef};
+use seaworthy_types::{Digest, ImageRef, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -22,22 +22,37 @@ pub const FILE_TYPE: &str = "application/vnd.seaworthy.data.file.v1";
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const EMPTY: &[u8] = b"{}";
 const TITLE: &str = "org.opencontainers.image.title";
+/// Second (since 1970) at which a publication last referred to a file.
+const NEEDED: &str = "seaworthy.data.needed";
+const DAY_SECONDS: i64 = 86_400;
+/// A manifest is never larger: the OCI specification asks registries for 4 MiB.
+const MANIFEST_BYTES_MAX: usize = 4 << 20;
 
 /// Published data in a registry.
 pub struct Oci {
     client: Arc<Client>,
     image: ImageRef,
     names: Names,
-    /// Files that the manifest at hand names, and their lengths; `None` before it was asked for.
-    there: Mutex<Option<BTreeMap<String, u64>>>,
-    /// Files that the next manifest is to name.
+    /// The present second, and how many days files are kept that are no longer referred to: the next
+    /// publication makes deltas from them.
+    keep: (i64, u32),
+    /// Files that the manifest at hand names; `None` before it was asked for.
+    there: Mutex<Option<BTreeMap<String, Layer>>>,
+    /// Files that the next manifest is to name, and their lengths.
     next: Mutex<BTreeMap<String, u64>>,
+}
+
+/// A file in a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Layer {
+    bytes: u64,
+    needed: i64,
 }
 
 /// What one manifest names.
 struct Found {
     index: Option<Descriptor>,
-    files: BTreeMap<String, u64>,
+    files: BTreeMap<String, Layer>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -51,7 +66,15 @@ fn digest_of(bytes: &[u8]) -> Digest {
 impl Oci {
     /// Data in a repository; nothing is sent yet.
     pub fn new(client: Arc<Client>, image: ImageRef, names: Names) -> Self {
-        Self { client, image, names, there: Mutex::default(), next: Mutex::default() }
+        let keep = (0, 0);
+        Self { client, image, names, keep, there: Mutex::default(), next: Mutex::default() }
+    }
+
+    /// The same to be published to: what no publication refers to is kept for some days.
+    #[must_use]
+    pub fn keeping(mut self, now: Timestamp, days: u32) -> Self {
+        self.keep = (now.0, days);
+        self
     }
 
     /// Asks for the manifest; nothing when there is none.
@@ -75,7 +98,9 @@ impl Oci {
                 INDEX_TYPE => found.index = Some(layer.clone()),
                 FILE_TYPE => {
                     let name = format!("{}{}", self.names.files, layer.digest.hex());
-                    found.files.insert(name, layer.size);
+                    let needed = layer.annotations.get(NEEDED).and_then(|text| text.parse().ok());
+                    let file = Layer { bytes: layer.size, needed: needed.unwrap_or_default() };
+                    found.files.insert(name, file);
                 }
                 // Something that later programs add.
                 _ => {}
@@ -93,7 +118,7 @@ impl Oci {
         if there.is_none() {
             *there = Some(self.ask()?.map(|found| found.files).unwrap_or_default());
         }
-        Ok(there.as_ref().and_then(|files| files.get(name)).copied())
+        Ok(there.as_ref().and_then(|files| files.get(name)).map(|file| file.bytes))
     }
 
     fn blob(
@@ -131,6 +156,17 @@ impl Oci {
         Digest::parse(&format!("sha256:{}", self.names.sha256(name)?)).ok()
     }
 
+    /// What the next manifest names: what is referred to, and what was until a short while ago.
+    fn files(&self) -> BTreeMap<String, Layer> {
+        let (now, days) = self.keep;
+        let oldest = now.saturating_sub(i64::from(days).saturating_mul(DAY_SECONDS));
+        let mut files = locked(&self.there).clone().unwrap_or_default();
+        files.retain(|_, file| file.needed >= oldest);
+        let next = locked(&self.next).clone();
+        files.extend(next.into_iter().map(|(name, bytes)| (name, Layer { bytes, needed: now })));
+        files
+    }
+
     fn push(&self, index: &[u8]) -> Result<(), Error> {
         let Some(tag) = self.image.tag() else {
             return Err(Error::Option(format!("{}: name a tag to push to", self.image)));
@@ -139,12 +175,13 @@ impl Oci {
             let size = blob.len() as u64;
             self.client.push_blob(&self.image, digest_of(blob), size, &mut Cursor::new(blob))?;
         }
-        let layer = |kind: &str, digest: Digest, size: u64, name: &str| json!({ "mediaType": kind, "digest": digest.to_string(), "size": size, "annotations": { TITLE: name } });
-        let files = locked(&self.next).clone();
-        let mut layers: Vec<Value> =
-            vec![layer(INDEX_TYPE, digest_of(index), index.len() as u64, self.names.index)];
-        for (name, bytes) in &files {
-            layers.extend(self.digest(name).map(|digest| layer(FILE_TYPE, digest, *bytes, name)));
+        let files = self.files();
+        let layer = |kind: &str, digest: Digest, size: u64, annotations: Value| json!({ "mediaType": kind, "digest": digest.to_string(), "size": size, "annotations": annotations });
+        let title = json!({ TITLE: self.names.index });
+        let mut layers: Vec<Value> = vec![layer(INDEX_TYPE, digest_of(index), index.len() as u64, title)];
+        for (name, Layer { bytes, needed }) in &files {
+            let about = json!({ TITLE: name, NEEDED: needed.to_string() });
+            layers.extend(self.digest(name).map(|digest| layer(FILE_TYPE, digest, *bytes, about)));
         }
         let manifest = json!({
             "schemaVersion": 2,
@@ -154,6 +191,14 @@ impl Oci {
             "layers": layers,
         });
         let bytes = manifest.to_string().into_bytes();
+        if bytes.len() > MANIFEST_BYTES_MAX {
+            let why = format!(
+                "{}: {} files are too many for one manifest; publish fewer deltas",
+                self.image,
+                files.len()
+            );
+            return Err(Error::Option(why));
+        }
         self.client.push_manifest(&self.image, Some(tag), media::OCI_MANIFEST, &bytes)?;
         *locked(&self.there) = Some(files);
         Ok(())

@@ -4,7 +4,7 @@
 
 use super::http::{range, transfer};
 use super::signature::{Keys, Unsigned, sha256_hex, sign, stamp};
-use super::{Carrier, Names, Spool, Taker};
+use super::{Carrier, Names, Rest, Spool, Taker};
 use crate::registry::World;
 use crate::registry::url::{Url, escape};
 use crate::web::{Answer, Attempt, Content, Wanted, Web, WebError};
@@ -23,6 +23,7 @@ pub struct S3 {
     place: Arc<Place>,
     shown: String,
     names: Names,
+    rest: Rest,
 }
 
 /// Where and how requests go.
@@ -52,7 +53,7 @@ impl S3 {
         }
         let profile = Profile::of(&*web.world)?;
         let place = Arc::new(place(&*web.world, &profile, bucket, prefix)?);
-        Ok(Self { web, place, shown: address.trim_end_matches('/').to_owned(), names })
+        Ok(Self { web, place, shown: address.trim_end_matches('/').to_owned(), names, rest: Rest::default() })
     }
 
     fn head(&self, name: &str) -> Result<Option<u64>, WebError> {
@@ -107,7 +108,8 @@ impl Carrier for S3 {
         let url = self.place.url(name).map_err(io::Error::other)?;
         let (place, again) = (Arc::clone(&self.place), url.clone());
         let ask = move |web: &Web, done: u64, etag: Option<&str>| place.get(web, &again, done, etag);
-        transfer(&self.web, &url, bytes_max, Box::new(ask)).map_err(|error| self.explained(error))
+        let begun = self.rest.unless(&self.web, || transfer(&self.web, &url, bytes_max, Box::new(ask)));
+        begun.map_err(|error| self.explained(error))
     }
 }
 

@@ -37,6 +37,11 @@ impl Folder {
         Ok(Self { fd, path: path.to_owned() })
     }
 
+    /// Whether it belongs to somebody else than root.
+    pub fn is_of_user(&self) -> bool {
+        rustix::fs::fstat(&self.fd).is_ok_and(|stat| stat.st_uid != 0)
+    }
+
     /// Where it is, for people.
     pub fn path(&self) -> &Path {
         &self.path

@@ -5,9 +5,9 @@
 use super::Engine;
 use super::beneath::Folder;
 use super::error::Error;
-use super::held::{Blob, Held, Layer, Made, Place};
+use super::held::{Held, Layer, Made, Place};
 use super::names::{Listed, short};
-use super::store::{Store, cannot, json, one_container};
+use super::store::{Parts, Store, cannot, json, one_container};
 use super::tarsplit::Split;
 use super::upper::{Lower, Upper};
 use base64::Engine as _;
@@ -151,7 +151,7 @@ impl Containers {
                     .size()
                     .map_err(|error| self.strange(&format!("layer {}", diff_id.short()), error))?,
             };
-            layers.push((Layer { diff_id, blob: Blob { size, place: Place::Split(split) } }, files));
+            layers.push((Layer::plain(diff_id, size, Place::Split(split)), files));
             if layers.len() > LAYERS_MAX {
                 return Err(self.strange(top, "more than 512 layers below one another"));
             }
@@ -179,7 +179,8 @@ impl Containers {
         let below = self.layers(&own.parent)?;
         let (layers, folders): (Vec<Layer>, Vec<Arc<Folder>>) = below.into_iter().unzip();
         let folder = self.files(&own.id)?;
-        Ok((layers, Upper { folder, lowers: folders.into_iter().rev().map(Lower::of).collect() }))
+        let lowers = folders.into_iter().rev().map(Lower::of).collect();
+        Ok((layers, Upper { folder, lowers, is_rootless: self.root.is_of_user() }))
     }
 }
 
@@ -245,6 +246,10 @@ impl Store for Containers {
         let config = if one.image.is_empty() { None } else { self.config(&one.image).ok() };
         let known = metadata(&one).image_name;
         let image = if known.is_empty() { short(&one.image) } else { known };
-        one_container(self.engine, listed, &image, config, layers, upper, Vec::new())
+        one_container(
+            self.engine,
+            listed,
+            Parts { image, config, layers, upper, mounts: Vec::new(), notes: Vec::new() },
+        )
     }
 }

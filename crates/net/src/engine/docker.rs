@@ -6,9 +6,9 @@
 use super::Engine;
 use super::beneath::Folder;
 use super::error::Error;
-use super::held::{Blob, Held, Layer, Made, Place, digest_of};
+use super::held::{Held, Layer, Made, Place, digest_of};
 use super::names::{Listed, short};
-use super::store::{Store, cannot, json, one_container};
+use super::store::{Parts, Store, cannot, json, one_container};
 use super::tarsplit::Split;
 use super::upper::{Lower, Upper};
 use seaworthy_types::Digest;
@@ -128,8 +128,7 @@ impl Docker {
                 what: format!("layer {}", diff_id.short()),
                 why: error.to_string(),
             })?;
-            layers
-                .push((Layer { diff_id: *diff_id, blob: Blob { size, place: Place::Split(split) } }, files));
+            layers.push((Layer::plain(*diff_id, size, Place::Split(split)), files));
         }
         Ok(layers)
     }
@@ -279,12 +278,16 @@ impl Store for Docker {
         };
         let layers = self.layers(*driver, &diff_ids)?;
         let (layers, folders): (Vec<Layer>, Vec<Arc<Folder>>) = layers.into_iter().unzip();
-        let upper =
-            Upper { folder: Arc::new(upper), lowers: folders.into_iter().rev().map(Lower::of).collect() };
+        let lowers = folders.into_iter().rev().map(Lower::of).collect();
+        let upper = Upper { folder: Arc::new(upper), lowers, is_rootless: self.root.is_of_user() };
         let config = self.config(driver.0, &found.image).ok();
         let image = self.images()?.into_iter().find(|one| one.id == found.image);
         let image = image.map_or_else(|| short(&found.image), |one| one.label());
         let mounts = found.mounts.unwrap_or_default().into_keys().collect();
-        one_container(Engine::Docker, listed, &image, config, layers, upper, mounts)
+        one_container(
+            Engine::Docker,
+            listed,
+            Parts { image, config, layers, upper, mounts, notes: Vec::new() },
+        )
     }
 }

@@ -8,17 +8,14 @@ use std::io;
 pub enum Error {
     /// Neither storage nor socket is there.
     #[error(
-        "{engine} was not found on this machine: no storage at {}{}\nTry: start it, or name its storage with --engine-root or its socket with --socket.",
-        list(looked),
-        sockets(asked)
+        "{engine} was not found on this machine: no storage at {}, no socket\nTry: start it, or name its storage with --engine-root or its socket with --socket.",
+        list(looked)
     )]
     NotFound {
         /// Which engine.
         engine: &'static str,
         /// Where storage was looked for.
         looked: Vec<String>,
-        /// Which sockets were tried, with what happened.
-        asked: Vec<String>,
     },
     /// It is there and may not be read.
     #[error("{engine}: `{place}` may not be read by this user\nTry: {advice}")]
@@ -91,13 +88,6 @@ pub enum Error {
 
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn sockets(asked: &[String]) -> String {
-    match asked {
-        [] => String::new(),
-        asked => format!("; {}", asked.join("; ")),
-    }
 }
 
 fn near(offered: &[String], total: usize) -> String {

@@ -65,7 +65,20 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Layer {
     pub diff_id: Digest,
+    /// Digest of the bytes as they are kept, when that is another one.
+    pub stored: Option<Digest>,
     pub blob: Blob,
+}
+
+impl Layer {
+    /// A layer that is kept as the tar it is.
+    pub fn plain(diff_id: Digest, size: u64, place: Place) -> Self {
+        Self { diff_id, stored: None, blob: Blob { size, place } }
+    }
+
+    fn digest(&self) -> Digest {
+        self.stored.unwrap_or(self.diff_id)
+    }
 }
 
 pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
@@ -84,7 +97,7 @@ impl Held {
         let config_digest = digest_of(&config);
         let described: Vec<_> = layers
             .iter()
-            .map(|layer| json!({ "digest": layer.diff_id.to_string(), "size": layer.blob.size }))
+            .map(|layer| json!({ "digest": layer.digest().to_string(), "size": layer.blob.size }))
             .collect();
         let manifest = json!({
             "schemaVersion": 2,
@@ -93,7 +106,7 @@ impl Held {
         });
         let manifest = manifest.to_string().into_bytes();
         let mut blobs: BTreeMap<Digest, Blob> =
-            layers.iter().map(|layer| (layer.diff_id, layer.blob.clone())).collect();
+            layers.iter().map(|layer| (layer.digest(), layer.blob.clone())).collect();
         let size = config.len() as u64;
         blobs.insert(config_digest, Blob { size, place: Place::Bytes(config.into()) });
         let mut held = Self::stored(name, manifest, blobs);
@@ -169,14 +182,8 @@ mod tests {
 
     #[test]
     fn blobs_are_verified_when_asked() {
-        let good = Layer {
-            diff_id: digest_of(b"layer"),
-            blob: Blob { size: 5, place: Place::Bytes((*b"layer").into()) },
-        };
-        let bad = Layer {
-            diff_id: digest_of(b"other"),
-            blob: Blob { size: 5, place: Place::Bytes((*b"layer").into()) },
-        };
+        let good = Layer::plain(digest_of(b"layer"), 5, Place::Bytes((*b"layer").into()));
+        let bad = Layer::plain(digest_of(b"other"), 5, Place::Bytes((*b"layer").into()));
         let held = Held::made("x".into(), b"{}".to_vec(), &[good, bad], Made::Manifest);
         assert_eq!(held.blobs().len(), 3);
         let read = |digest, verifies| -> io::Result<Vec<u8>> {

@@ -4,6 +4,7 @@
 use super::Engine;
 use super::error::Error;
 use seaworthy_types::ImageRef;
+use std::collections::BTreeMap;
 
 /// Names offered when none fits.
 const OFFERED_MAX: usize = 8;
@@ -24,6 +25,22 @@ impl Listed {
         let name = self.names.iter().find(|name| !is_pinned(name)).or(self.names.first());
         name.cloned().unwrap_or_else(|| short(&self.id))
     }
+}
+
+/// What each is called so that it is found again: its best name, or its id where that means several.
+pub(crate) fn labels(all: &[Listed]) -> Vec<String> {
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    for one in all {
+        *times.entry(one.label()).or_default() += 1;
+    }
+    let label = |one: &Listed| {
+        let label = one.label();
+        if times.get(&label).is_some_and(|times| *times > 1) { one.id.clone() } else { label }
+    };
+    let mut found: Vec<String> = all.iter().map(label).collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The first digits of an id.

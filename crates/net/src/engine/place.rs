@@ -1,6 +1,7 @@
 //! Where engines keep their storage: as told, as their configuration says, or where they do by default.
 
 use super::Engine;
+use super::containerd::Containerd;
 use super::containers::Containers;
 use super::docker::Docker;
 use super::error::Error;
@@ -18,6 +19,12 @@ pub struct Surroundings {
     pub socket: Option<PathBuf>,
     /// The user's folder.
     pub home: Option<PathBuf>,
+    /// The user's folder for sockets (XDG_RUNTIME_DIR).
+    pub runtime: Option<PathBuf>,
+    /// DOCKER_HOST.
+    pub docker_host: Option<String>,
+    /// CONTAINER_HOST, which is Podman's.
+    pub container_host: Option<String>,
     /// Wished platform.
     pub platform: Option<Platform>,
 }
@@ -28,24 +35,28 @@ pub(crate) struct Found {
     pub error: Option<Error>,
 }
 
-impl Found {
-    /// The stores, if there is any.
-    pub fn found(self) -> Result<Vec<Box<dyn Store>>, Error> {
-        match (self.stores.is_empty(), self.error) {
-            (true, Some(error)) => Err(error),
-            _ => Ok(self.stores),
-        }
-    }
-}
-
 /// Nothing is there.
-pub(crate) fn nothing(engine: Engine) -> Error {
-    Error::NotFound { engine: engine.name(), looked: Vec::new(), asked: Vec::new() }
+pub(crate) fn nothing(engine: Engine, around: &Surroundings) -> Error {
+    Error::NotFound { engine: engine.name(), looked: looked(&[engine], around) }
 }
 
 /// No engine at all.
-pub(crate) fn no_engine() -> Error {
-    Error::NotFound { engine: "a container engine", looked: Vec::new(), asked: Vec::new() }
+pub(crate) fn no_engine(around: &Surroundings) -> Error {
+    Error::NotFound { engine: "a container engine", looked: looked(&Engine::ALL, around) }
+}
+
+fn looked(engines: &[Engine], around: &Surroundings) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for engine in engines {
+        let places = match &around.root {
+            Some(root) => vec![root.clone()],
+            None => places(*engine, around.home.as_deref()),
+        };
+        all.extend(places.iter().map(|place| place.display().to_string()));
+    }
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// The storages of an engine that this user may read.
@@ -56,7 +67,7 @@ pub(crate) fn stores(engine: Engine, around: &Surroundings) -> Found {
     };
     let mut found = Found { stores: Vec::new(), error: None };
     for place in &places {
-        match open(engine, place) {
+        match open(engine, place, around) {
             Ok(Some(store)) => found.stores.push(store),
             Ok(None) => {}
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -68,19 +79,21 @@ pub(crate) fn stores(engine: Engine, around: &Surroundings) -> Found {
         }
     }
     if found.stores.is_empty() && found.error.is_none() {
-        let looked = places.iter().map(|place| place.display().to_string()).collect();
-        found.error = Some(Error::NotFound { engine: engine.name(), looked, asked: Vec::new() });
+        found.error = Some(nothing(engine, around));
     }
     found
 }
 
-fn open(engine: Engine, place: &Path) -> io::Result<Option<Box<dyn Store>>> {
+fn open(engine: Engine, place: &Path, around: &Surroundings) -> io::Result<Option<Box<dyn Store>>> {
     Ok(match engine {
         Engine::Docker => Docker::open(place)?.map(|store| Box::new(store) as Box<dyn Store>),
         Engine::Podman | Engine::Crio => {
             Containers::open(engine, place)?.map(|store| Box::new(store) as Box<dyn Store>)
         }
-        Engine::Containerd => None,
+        Engine::Containerd => {
+            let store = Containerd::open(place, around.platform.clone())?;
+            store.map(|store| Box::new(store) as Box<dyn Store>)
+        }
     })
 }
 

@@ -38,11 +38,6 @@ impl Spool {
         Ok(Self { file, hash: Sha256::new(), at: 0, bytes_max })
     }
 
-    /// Bytes so far.
-    pub fn len(&self) -> u64 {
-        self.at
-    }
-
     /// Zeros up to the next multiple of 512.
     pub fn pad(&mut self) -> io::Result<()> {
         let rest = usize::try_from(self.at % 512).unwrap_or(0);
@@ -83,7 +78,8 @@ impl Write for Spool {
     }
 }
 
-fn unnamed(folder: &Path) -> io::Result<File> {
+/// A file in a folder that has no name there.
+pub(crate) fn unnamed(folder: &Path) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
     if let Ok(fd) = rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR) {
         return Ok(File::from(fd));
@@ -109,7 +105,7 @@ mod tests {
         spool.pad().expect("padded");
         spool.write_all(&[0; 512]).expect("written");
         spool.pad().expect("padded");
-        assert_eq!(spool.len(), 1_024);
+        assert_eq!(spool.at, 1_024);
         assert!(spool.write_all(&[1; 1_000]).is_err());
         let kept = spool.finish().expect("whole");
         let mut bytes = vec![9; 1_024];

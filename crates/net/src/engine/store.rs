@@ -4,13 +4,14 @@
 use super::Engine;
 use super::beneath::Folder;
 use super::error::Error;
-use super::held::{Blob, Held, Layer, Made, Place};
+use super::held::{Held, Layer, Made, Place};
 use super::names::{Listed, short};
 use super::upper::Upper;
 use seaworthy_types::Note;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 /// Who remarks.
 pub(crate) const UNIT: &str = "engine";
@@ -70,21 +71,39 @@ pub(crate) fn json<T: DeserializeOwned>(engine: Engine, what: &str, bytes: &[u8]
     })
 }
 
+/// A layer made anew of its unpacked files.
+pub(crate) fn rebuilt(folder: &Arc<Folder>, is_rootless: bool) -> Result<(Layer, Vec<Note>), Error> {
+    let upper = Upper { folder: Arc::clone(folder), lowers: Vec::new(), is_rootless };
+    let written = upper.write().map_err(|source| Error::Io {
+        what: format!("reading the unpacked layer `{}`", folder.path().display()),
+        source,
+    })?;
+    Ok((Layer::plain(written.digest, written.size, Place::Spool(written.file)), written.notes))
+}
+
+/// What a container consists of.
+pub(crate) struct Parts {
+    /// The image it was made from, for people.
+    pub image: String,
+    /// The image's configuration, when it is still there.
+    pub config: Option<Vec<u8>>,
+    /// The image's layers, lowest first.
+    pub layers: Vec<Layer>,
+    /// What was written since.
+    pub upper: Upper,
+    /// Where something is mounted from outside.
+    pub mounts: Vec<String>,
+    /// What people should know.
+    pub notes: Vec<Note>,
+}
+
 /// A container: the layers of its image, and on top what was written since.
-pub(crate) fn one_container(
-    engine: Engine,
-    listed: &Listed,
-    image: &str,
-    config: Option<Vec<u8>>,
-    mut layers: Vec<Layer>,
-    upper: Upper,
-    mounts: Vec<String>,
-) -> Result<Held, Error> {
+pub(crate) fn one_container(engine: Engine, listed: &Listed, parts: Parts) -> Result<Held, Error> {
+    let Parts { image, config, mut layers, upper, mounts, mut notes } = parts;
     let name = format!("{} ({}, {})", listed.label(), short(&listed.id), engine.name());
     let written = upper
         .write()
         .map_err(|source| Error::Io { what: format!("reading what container {name} has written"), source })?;
-    let mut notes = Vec::new();
     if config.is_none() {
         let detail =
             format!("the image {image} is gone from the engine; its layers are still there and were scanned");
@@ -93,7 +112,7 @@ pub(crate) fn one_container(
     let title = format!("writable layer of container {name}");
     let below: Vec<String> = layers.iter().map(|layer| layer.diff_id.to_string()).collect();
     let config = configuration(config.as_deref(), &below, &written.digest.to_string(), &title);
-    notes.push(Note::info("container-changes", UNIT, &name, written.summary(image)));
+    notes.push(Note::info("container-changes", UNIT, &name, written.summary(&image)));
     if !mounts.is_empty() {
         let detail = format!(
             "mounted from outside and therefore not scanned: {}; scan what lies there with dir:FOLDER",
@@ -102,8 +121,7 @@ pub(crate) fn one_container(
         notes.push(Note::info("container-mounts", UNIT, &name, detail));
     }
     notes.extend(written.notes);
-    let place = Place::Spool(written.file);
-    layers.push(Layer { diff_id: written.digest, blob: Blob { size: written.size, place } });
+    layers.push(Layer::plain(written.digest, written.size, Place::Spool(written.file)));
     let mut held = Held::made(name, config, &layers, Made::Configuration);
     held.is_container = true;
     held.notes = notes;

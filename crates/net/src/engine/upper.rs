@@ -36,6 +36,8 @@ pub(crate) struct Upper {
     pub folder: Arc<Folder>,
     /// Below it, the top one first.
     pub lowers: Vec<Lower>,
+    /// Whether the engine runs without being root: the overlay's marks are then attributes of users.
+    pub is_rootless: bool,
 }
 
 /// A folder below.
@@ -91,10 +93,9 @@ impl Written {
 impl Upper {
     /// Writes the tar.
     pub fn write(&self) -> io::Result<Written> {
-        let is_rootless = rustix::fs::fstat(&*self.folder)?.st_uid != 0;
         let mut walk = Walk {
             upper: self,
-            is_rootless,
+            is_rootless: self.is_rootless,
             out: Spool::new(BYTES_MAX)?,
             entries: 0,
             links: BTreeMap::new(),
@@ -350,7 +351,7 @@ impl Walk<'_> {
         if meta.len() == 0 && attribute(&file, WHITED, self.is_rootless).is_some() {
             return self.whiteout(name, path, stat);
         }
-        self.tell(path, Some(stat.st_mode));
+        self.tell(path, Some(stat.st_mode).filter(|_| meta.len() > 0));
         if meta.nlink() > 1 {
             let key = (meta.dev(), meta.ino());
             if let Some(first) = self.links.get(&key) {
@@ -476,4 +477,198 @@ fn segments(file: &File, size: u64) -> Option<Vec<Segment>> {
         at = hole;
     }
     Some(segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, XattrFlags, mknodat, setxattr};
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::Path;
+
+    fn is_root() -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
+    fn opened(path: &Path) -> Arc<Folder> {
+        Arc::new(Folder::open(path).expect("opened"))
+    }
+
+    /// Name, letter, size and the rest of each entry, without long-name entries.
+    fn entries(written: &Written) -> Vec<(String, char, Vec<u8>)> {
+        let mut bytes = vec![0; usize::try_from(written.size).expect("small")];
+        written.file.read_exact_at(&mut bytes, 0).expect("read");
+        assert_eq!(super::super::held::digest_of(&bytes), written.digest);
+        let (mut all, mut at, mut long) = (Vec::new(), 0, None);
+        while bytes[at] != 0 {
+            let header = &bytes[at..at + 512];
+            let text = |from: usize, to: usize| {
+                let field = &header[from..to];
+                String::from_utf8_lossy(field.split(|byte| *byte == 0).next().expect("one")).into_owned()
+            };
+            let size = usize::from_str_radix(&text(124, 136), 8).expect("octal");
+            let sum: u64 =
+                (0..512).map(|n| if (148..156).contains(&n) { 32 } else { u64::from(header[n]) }).sum();
+            assert_eq!(u64::from_str_radix(text(148, 156).trim(), 8).expect("octal"), sum);
+            let content = bytes[at + 512..at + 512 + size].to_vec();
+            match header[156] {
+                b'L' => long = Some(String::from_utf8_lossy(&content[..size - 1]).into_owned()),
+                b'K' => {}
+                letter => {
+                    all.push((long.take().unwrap_or_else(|| text(0, 100)), char::from(letter), content))
+                }
+            }
+            at += 512 + size.next_multiple_of(512);
+        }
+        all
+    }
+
+    fn names(written: &Written) -> Vec<String> {
+        entries(written).into_iter().map(|(name, ..)| name).collect()
+    }
+
+    fn codes(written: &Written) -> Vec<&str> {
+        written.notes.iter().map(|note| note.code.as_str()).collect()
+    }
+
+    fn mark(path: &Path, name: &str, value: &[u8]) {
+        setxattr(path, name, value, XattrFlags::empty()).expect("an attribute");
+    }
+
+    #[test]
+    fn what_was_written_becomes_a_layer() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (upper, lower) = (root.path().join("upper"), root.path().join("lower"));
+        std::fs::create_dir_all(upper.join("etc/deep")).expect("folders");
+        std::fs::create_dir_all(lower.join("etc")).expect("folders");
+        std::fs::write(lower.join("etc/passwd"), "old").expect("a file");
+        std::fs::write(upper.join("etc/passwd"), "new!").expect("a file");
+        std::fs::write(upper.join("etc/deep/tool"), "#!").expect("a file");
+        let mode = std::fs::Permissions::from_mode(0o4755);
+        std::fs::set_permissions(upper.join("etc/deep/tool"), mode).expect("a mode");
+        std::fs::hard_link(upper.join("etc/passwd"), upper.join("second")).expect("a link");
+        symlink("/etc/shadow", upper.join("link")).expect("a link");
+        let odd = std::ffi::OsStr::from_bytes(b"od\xffd");
+        std::fs::write(upper.join(odd), "x").expect("a file");
+        let long = "n".repeat(200);
+        std::fs::write(upper.join(&long), "y").expect("a file");
+        mknodat(CWD, upper.join("fifo"), FileType::Fifo, 0o600.into(), 0).expect("a fifo");
+        let _socket = std::os::unix::net::UnixListener::bind(upper.join("sock")).expect("a socket");
+        std::fs::write(upper.join(".wh.passwd"), "").expect("a file");
+        let upper =
+            Upper { folder: opened(&upper), lowers: vec![Lower::of(opened(&lower))], is_rootless: false };
+        let written = upper.write().expect("written");
+        let all = entries(&written);
+        let find = |name: &str| all.iter().find(|(n, ..)| n == name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(find("etc/").1, '5');
+        // The first of two names in the walk's order has the content.
+        assert_eq!((find("second").1, find("second").2.as_slice()), ('0', &b"new!"[..]));
+        assert_eq!((find("etc/passwd").1, find("link").1, find("fifo").1), ('1', '2', '6'));
+        assert_eq!((find(&long).2.as_slice(), find("od\u{fffd}d").2.as_slice()), (&b"y"[..], &b"x"[..]));
+        assert!(!names(&written).iter().any(|name| name.contains("sock") || name.contains(".wh.")));
+        // Nothing in a container may pass for a deleted file.
+        assert_eq!(codes(&written), ["container-file-name"]);
+        let said = written.summary("app:1");
+        assert!(said.contains("5 files added, 1 changed, 0 deleted; 1 of"), "{said}");
+        assert!(said.contains("/etc/deep/tool"), "{said}");
+        // The same files give the same bytes.
+        assert_eq!(upper.write().expect("again").digest, written.digest);
+    }
+
+    #[test]
+    fn whiteouts_and_marks() {
+        if !is_root() {
+            println!("SKIPPED: whiteouts are made by root alone");
+            return;
+        }
+        let root = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| root.path().join(name);
+        for folder in ["upper/gone", "upper/cheat", "upper/moved", "lower/a"] {
+            std::fs::create_dir_all(path(folder)).expect("folders");
+        }
+        mknodat(CWD, path("upper/removed"), FileType::CharacterDevice, 0o000.into(), 0).expect("a device");
+        let null = rustix::fs::makedev(1, 3);
+        mknodat(CWD, path("upper/null"), FileType::CharacterDevice, 0o666.into(), null).expect("a device");
+        std::fs::write(path("upper/gone/new"), "n").expect("a file");
+        mark(&path("upper/gone"), "trusted.overlay.opaque", b"y");
+        // What a container can set itself is not believed.
+        mark(&path("upper/cheat"), "user.overlay.opaque", b"y");
+        mark(&path("upper/moved"), "trusted.overlay.redirect", b"/a");
+        // Content that is below.
+        std::fs::write(path("lower/a/big"), "below").expect("a file");
+        File::create(path("upper/meta")).expect("a file").set_len(5).expect("long");
+        mark(&path("upper/meta"), "trusted.overlay.metacopy", b"");
+        mark(&path("upper/meta"), "trusted.overlay.redirect", b"/a/big");
+        File::create(path("upper/lost")).expect("a file").set_len(5).expect("long");
+        mark(&path("upper/lost"), "trusted.overlay.metacopy", b"");
+        let make = |is_rootless| Upper {
+            folder: opened(&path("upper")),
+            lowers: vec![Lower::of(opened(&path("lower")))],
+            is_rootless,
+        };
+        let written = make(false).write().expect("written");
+        let all = names(&written);
+        for name in [".wh.removed", "gone/.wh..wh..opq", "gone/new", "null"] {
+            assert!(all.contains(&name.to_owned()), "{name} {all:?}");
+        }
+        assert!(!all.iter().any(|name| name.starts_with("cheat/.wh") || name == "lost" || name == "removed"));
+        let meta = entries(&written).into_iter().find(|(name, ..)| name == "meta").expect("meta");
+        assert_eq!(meta.2, b"below");
+        assert_eq!(codes(&written), ["container-file", "container-folder-renamed"]);
+        assert!(names(&make(true).write().expect("written")).contains(&"cheat/.wh..wh..opq".to_owned()));
+    }
+
+    #[test]
+    fn sparse_files_stay_small() {
+        let root = tempfile::tempdir().expect("a folder");
+        let file = File::create(root.path().join("sparse")).expect("a file");
+        file.set_len(10 << 30).expect("long");
+        for piece in 0..6_u64 {
+            file.write_all_at(b"here", piece << 30).expect("written");
+        }
+        let upper = Upper { folder: opened(root.path()), lowers: Vec::new(), is_rootless: false };
+        let written = upper.write().expect("written");
+        let blocks = file.metadata().expect("there").blocks();
+        if blocks * 512 > 1 << 20 {
+            println!("SKIPPED: this file system keeps no sparse files");
+            return;
+        }
+        assert!(written.size < 1 << 20, "{}", written.size);
+        let mut head = [0; 1_024];
+        written.file.read_exact_at(&mut head, 0).expect("read");
+        assert_eq!((head[156], head[482]), (b'S', 1));
+    }
+
+    #[test]
+    fn what_goes_away_or_shrinks_is_told() {
+        let root = tempfile::tempdir().expect("a folder");
+        let file = File::create(root.path().join("log")).expect("a file");
+        file.write_all_at(&[1; 1_000], 0).expect("written");
+        let upper = Upper { folder: opened(root.path()), lowers: Vec::new(), is_rootless: false };
+        let mut walk = Walk {
+            upper: &upper,
+            is_rootless: false,
+            out: Spool::new(1 << 20).expect("a file"),
+            entries: 0,
+            links: BTreeMap::new(),
+            counts: Counts::default(),
+            notes: Vec::new(),
+            left_out: 0,
+            buffer: vec![0; 256 << 10],
+        };
+        // More is expected than there is.
+        assert!(
+            walk.copy(&File::open(root.path().join("log")).expect("opened"), b"log", 0, 1_500)
+                .expect("copied")
+        );
+        walk.lost(b"log", &ErrorKind::NotFound.into());
+        walk.lost(b"log", &ErrorKind::PermissionDenied.into());
+        let grades: Vec<_> = walk.notes.iter().map(|note| note.grade).collect();
+        assert_eq!(grades, [seaworthy_types::Grade::Info, seaworthy_types::Grade::Gap]);
+        let kept = walk.out.finish().expect("kept");
+        assert_eq!(kept.size, 1_500);
+        assert_eq!(redirected(b"a/b/c", Some(b"d")), b"a/b/d");
+        assert_eq!(redirected(b"c", Some(b"d")), b"d");
+    }
 }

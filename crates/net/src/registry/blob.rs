@@ -65,6 +65,19 @@ impl Client {
         size: u64,
         urls: &[String],
     ) -> Result<BlobReader, Error> {
+        self.blob_after(image, digest, size, urls, &mut io::empty())
+    }
+
+    /// The same from where another attempt ended: `here` is read first, as the blob's beginning. The digest
+    /// that is verified at the end is that of the whole; a wrong beginning shows only there.
+    pub fn blob_after(
+        self: &Arc<Self>,
+        image: &ImageRef,
+        digest: Digest,
+        size: u64,
+        urls: &[String],
+        here: &mut dyn Read,
+    ) -> Result<BlobReader, Error> {
         let mut reader = BlobReader {
             client: Arc::clone(self),
             image: image.clone(),
@@ -85,8 +98,12 @@ impl Client {
             failed: None,
             mirrors_failed: Vec::new(),
         };
-        reader.open()?;
-        if size == 0 {
+        reader.begin_with(here)?;
+        // An empty blob is asked for all the same: it must be there.
+        if reader.done < size || size == 0 {
+            reader.open()?;
+        }
+        if reader.done == size {
             reader.verify()?;
         }
         Ok(reader)
@@ -118,6 +135,26 @@ impl BlobReader {
     /// First lines of what mirrors answered that were given up.
     pub fn mirrors_failed(&self) -> &[String] {
         &self.mirrors_failed
+    }
+
+    fn begin_with(&mut self, here: &mut dyn Read) -> Result<(), Error> {
+        let mut piece = vec![0; 64 << 10];
+        let mut here = here.take(self.size);
+        loop {
+            let count = match here.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let detail = super::error::clip(&error.to_string());
+                    return Err(Error::Source { what: self.what(), detail });
+                }
+            };
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(piece.get(..count).unwrap_or_default());
+            }
+            self.done += count as u64;
+        }
     }
 
     fn what(&self) -> String {

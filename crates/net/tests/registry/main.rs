@@ -201,6 +201,11 @@ fn through_a_proxy(lab: &Lab, pushed: &Pushed) {
         !asked.is_empty() && asked.iter().all(|line| line.starts_with(&format!("CONNECT {authority} "))),
         "{asked:?}"
     );
+    let (socks, named) = lab::socks(lab.port);
+    let proxied = client(options(lab, &authority, "pw"), &[("ALL_PROXY", socks)]);
+    pull(&proxied, &image(&authority), pushed);
+    let named = named.lock().expect("no panic").clone();
+    assert!(!named.is_empty() && named.iter().all(|name| name == "registry.test"), "{named:?}");
     let variables = [("HTTPS_PROXY", proxy), ("NO_PROXY", "registry.test".into())];
     let direct = client(options(lab, &authority, "pw"), &variables).manifest(&image(&authority));
     assert!(matches!(direct, Err(Error::Unreachable { cause: Cause::Name, .. })), "{direct:?}");

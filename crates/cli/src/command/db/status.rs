@@ -2,7 +2,8 @@
 
 use crate::exit::Code;
 use anyhow::{Result, bail};
-use seaworthy_advisory::{Database, Lookup as _};
+use seaworthy_advisory::database::index::Publication;
+use seaworthy_advisory::{Database, Index, Lookup as _};
 use seaworthy_report::text::{clean, thousands};
 use seaworthy_types::{Completeness, DataStatus, Outcome};
 use std::io::Write;
@@ -12,12 +13,20 @@ use std::path::Path;
 pub fn status(folder: &Path, json: bool) -> Result<Code> {
     let Outcome { value: database, notes } = Database::open(folder)?;
     let status = database.status();
+    let publication = Index::read(folder)?.and_then(|(index, _)| index.publication);
     let mut out = crate::output::stdout();
     if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&with_losses(&status, &database)?)?)?;
+        let mut value = with_losses(&status, &database)?;
+        if let (Some(publication), Some(value)) = (&publication, value.as_object_mut()) {
+            value.insert("publication".into(), serde_json::to_value(publication)?);
+        }
+        writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
         return Ok(Code::Clean);
     }
     print_status(&mut out, folder, &status)?;
+    if let Some(publication) = &publication {
+        print_publication(&mut out, publication)?;
+    }
     print_losses(&mut out, &database)?;
     for note in notes {
         writeln!(out, "{}: {}", note.code, clean(&note.detail))?;
@@ -36,6 +45,24 @@ fn with_losses(status: &DataStatus, database: &Database) -> Result<serde_json::V
         }
     }
     Ok(value)
+}
+
+/// Where the data were fetched from, and what else there is.
+fn print_publication(out: &mut impl Write, publication: &Publication) -> Result<()> {
+    let Publication { sequence, made, expires, signers, missing, .. } = publication;
+    let by = match signers.is_empty() {
+        true => "not signed".to_owned(),
+        false => format!("signed by {}", signers.join(", ")),
+    };
+    let name = clean(&publication.publication);
+    writeln!(out, "\nfetched from publication {sequence} of `{name}`, made {made}, {by}")?;
+    let is_over = crate::command::setup::now() >= *expires;
+    writeln!(out, "fresh until {expires}{}", if is_over { ": it has expired" } else { "" })?;
+    if !missing.is_empty() {
+        let missing: Vec<String> = missing.iter().map(|shard| clean(shard)).collect();
+        writeln!(out, "not installed of it: {}", missing.join(", "))?;
+    }
+    Ok(())
 }
 
 /// One line for each shard and kind of loss.

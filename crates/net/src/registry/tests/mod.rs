@@ -5,6 +5,7 @@ mod faults;
 mod lists;
 mod login;
 mod logins_found;
+mod mirrors;
 mod noise;
 mod push;
 mod server;
