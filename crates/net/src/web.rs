@@ -472,7 +472,7 @@ impl Paced {
 }
 
 /// Asks for a file from some byte on; gives the answer and whether it begins there.
-type Reopen = dyn Fn(&Web, u64, Option<&str>) -> Result<Answer, Attempt> + Send;
+pub(crate) type Reopen = dyn Fn(&Web, u64, Option<&str>) -> Result<Answer, Attempt> + Send;
 
 /// A file that is read as it comes; a broken connection is taken up again where it broke. Bounded.
 pub(crate) struct Transfer {
