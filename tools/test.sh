@@ -43,4 +43,11 @@ for kind in "${kinds[@]}"; do
   ended
 done
 
+# A registry with the referrers API: Go as new as its go.mod says, and modules from the network.
+export SEAWORTHY_REFERRERS_REGISTRY=${SEAWORTHY_REFERRERS_REGISTRY:-$(pwd)/target/referrers-registry}
+if [ ! -x "$SEAWORTHY_REFERRERS_REGISTRY" ]; then
+  go build -C tools/registry -trimpath -o "$SEAWORTHY_REFERRERS_REGISTRY" . 2>target/referrers-registry.log \
+    || echo "SKIPPED: the registry with referrers could not be built (target/referrers-registry.log)"
+fi
+
 cargo xtask check

@@ -9,6 +9,7 @@ mod floor;
 mod fuzz;
 mod house;
 mod measure;
+mod release;
 mod source;
 mod tidy;
 
@@ -28,6 +29,8 @@ cargo xtask TASK
               (--images FOLDER, --runs N, --feeds FOLDER, KIND…)
   accuracy    compare a scan with an independent judge and with peers on PATH
               (--image FILE, --db FOLDER, --shared FOLDER, --program FILE, --details)
+  release     build the static program from the last commit, with SBOM and provenance
+              (--into FOLDER, --key PRIVATE.pem, --check builds twice and compares, --musl)
   floor       the floor itself: hash|inflate ARCHIVE
 ";
 
@@ -41,6 +44,7 @@ fn main() -> Result<()> {
         Some("fuzz") => fuzz::run(&fuzz::Options::parse(rest)?),
         Some("bench") => bench::run(&bench::Options::parse(rest)?),
         Some("accuracy") => accuracy::run(rest),
+        Some("release") => release::run(rest),
         Some("floor") => floor::run(rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -66,7 +66,8 @@ fn import(
     manifest: Option<&Path>,
 ) -> Result<(), Failure> {
     let start = Instant::now();
-    let import = Import { sources, database, feeds, now: NOW, manifest, others: Others::Remove };
+    let import =
+        Import { sources, database, feeds, now: NOW, manifest, others: Others::Remove, arrivals: None };
     let mut read = None;
     let outcome = import.run(&mut |progress| {
         if progress.path.is_empty() {

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 const LOCK_FILE: &str = "lock";
 const PREVIOUS_FILE: &str = "index.previous.json";
+/// Ending of signed indexes as they were received.
+const RECEIVED_SUFFIX: &str = ".swi";
 const BUILD_PREFIX: &str = ".build-";
 
 /// The right to change a database folder, and a place to build in. Dropping it removes what was
@@ -66,6 +68,13 @@ impl Installation {
                 std::fs::rename(&built, &target).map_err(failed("moving into place", &target))?;
             }
         }
+        if let Some(publication) = &index.publication {
+            let built = self.building.join(&publication.file);
+            if publication.file_is_sound() && built.exists() {
+                let target = self.folder.join(&publication.file);
+                std::fs::rename(&built, &target).map_err(failed("moving into place", &target))?;
+            }
+        }
         check_files(&self.folder, index)?;
         self.sync()?;
         if let Some((_, bytes)) = &old {
@@ -79,6 +88,15 @@ impl Installation {
         self.sync()?;
         self.sweep(index, old.map(|(index, _)| index));
         Ok(())
+    }
+    /// Remembers something in a file of the folder, whether or not data are committed later.
+    pub(crate) fn remember(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.replace(name, bytes)?;
+        self.sync()
+    }
+    /// The database's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let (built, target) = (self.building.join(name), self.folder.join(name));
@@ -99,12 +117,15 @@ impl Installation {
     /// Removes data files that neither the index nor the one before it names. Failing is harmless: the
     /// next update tries again.
     fn sweep(&self, index: &Index, old: Option<Index>) {
-        let old = old.into_iter().flat_map(|index| index.shards);
-        let used: BTreeSet<String> =
-            index.shards.iter().cloned().chain(old).map(|shard| shard.file).collect();
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        for index in std::iter::once(index).chain(&old) {
+            used.extend(index.shards.iter().map(|shard| shard.file.as_str()));
+            used.extend(index.publication.iter().map(|publication| publication.file.as_str()));
+        }
         for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".sw") && !used.contains(&name) {
+            let is_data = name.ends_with(".sw") || name.ends_with(RECEIVED_SUFFIX);
+            if is_data && !used.contains(name.as_str()) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }

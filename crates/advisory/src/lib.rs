@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod database;
+pub mod deliver;
 pub mod feed;
 pub mod import;
 pub mod install;
@@ -10,7 +11,7 @@ mod lookup;
 mod loss;
 mod starter;
 
-pub use database::Database;
+pub use database::{Database, Index};
 pub use lookup::{Lookup, LookupError, Record, Vulnerability};
 pub use loss::{Loss, LostOf};
 pub use starter::{STARTER_REMARK, Starter};

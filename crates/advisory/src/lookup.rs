@@ -2,7 +2,7 @@
 //! tests.
 
 use crate::Loss;
-use seaworthy_types::{Advisory, Affected, DataSource, Enrichment};
+use seaworthy_types::{Advisory, Affected, DataSource, Enrichment, Timestamp};
 
 /// One advisory's word on one package.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,15 @@ pub trait Lookup: Sync {
     fn lost(&self, shard: &str) -> &[Loss] {
         let _ = shard;
         &[]
+    }
+    /// Until when the data are fresh by the word of who published them; `None` when nobody said.
+    fn expires(&self) -> Option<Timestamp> {
+        None
+    }
+    /// Whether a shard is in the publication that the data were fetched from, and is not installed.
+    fn is_left_out(&self, shard: &str) -> bool {
+        let _ = shard;
+        false
     }
     /// What is known of a vulnerability besides packages; empty when nothing is.
     fn enrichment(&self, id: &str) -> Result<Enrichment, LookupError>;

@@ -89,7 +89,8 @@ fn import(feeds: &Path, database: &Path) -> Result<Outcome<Imported>, Error> {
     let sources = [feeds.to_owned()];
     let feeds = [feed];
     let others = Others::Keep;
-    Import { sources: &sources, database, feeds: &feeds, now: NOW, manifest: None, others }.run(&mut |_| {})
+    Import { sources: &sources, database, feeds: &feeds, now: NOW, manifest: None, others, arrivals: None }
+        .run(&mut |_| {})
 }
 
 struct Place {

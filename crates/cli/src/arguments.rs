@@ -1,5 +1,9 @@
 //! What can be typed. Help texts are the manual: completions and man pages come from here.
 
+mod db;
+
+pub use db::{DbCommand, FeedArguments, PublishArguments, TrustArguments};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -72,6 +76,18 @@ pub enum Colour {
     Never,
 }
 
+impl Command {
+    /// How the command speaks with registries, when it does.
+    pub fn registry_mut(&mut self) -> Option<&mut RegistryArguments> {
+        match self {
+            Self::Scan(options) => Some(&mut options.target.registry),
+            Self::Explain(options) => Some(&mut options.target.registry),
+            Self::Pull(options) => Some(&mut options.registry),
+            _ => None,
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -81,9 +97,11 @@ pub enum Command {
     Explain(Box<ExplainArguments>),
     /// Pull an image from a registry into an OCI layout, each byte verified.
     Pull(PullArguments),
-    /// Update, inspect and check the vulnerability database.
+    /// Build, update, publish, carry, inspect and check the vulnerability database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Say whether this program is the one that was released, and whether its parsing process is locked in here.
+    VerifySelf(VerifySelfArguments),
     /// List what the program can read, judge and write.
     List(ListArguments),
     /// Inspect or empty the layer cache.
@@ -105,8 +123,9 @@ pub enum Command {
 /// Options of everything that reads a target.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArguments {
-    /// Platform to take from a multi-platform image, such as linux/arm64.
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    /// Platform to take from a multi-platform image, such as linux/arm64; `all` takes every one of an image
+    /// in a registry.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]|all")]
     pub platform: Option<String>,
     /// Image to take from an archive that holds several: a tag or a digest.
     #[arg(long, value_name = "NAME")]
@@ -120,6 +139,10 @@ pub struct TargetArguments {
     /// Data older than this many days make the result incomplete.
     #[arg(long, value_name = "DAYS")]
     pub data_age: Option<i64>,
+    /// Fetch or update the vulnerability data that this target needs, from the configured places; without
+    /// it a scan of what is here opens no connection.
+    #[arg(long)]
+    pub update: bool,
     /// Parse in this process instead of a locked child; for debugging only.
     #[arg(long, hide = true)]
     pub in_process: bool,
@@ -135,8 +158,9 @@ pub struct TargetArguments {
 #[derive(Debug, Args)]
 #[command(after_help = SCAN_EXAMPLES)]
 pub struct ScanArguments {
-    /// Archive, OCI layout, folder, file or SBOM, or else an image in a registry; recognised, or forced by a
-    /// prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `file:`, `sbom:`, `registry:`.
+    /// Archive, OCI layout, folder, file, SBOM or disk of a virtual machine, or else an image in a registry;
+    /// recognised, or forced by a prefix: `docker-archive:`, `oci-archive:`, `oci-dir:`, `oci:`, `dir:`, `rootfs:`
+    /// (a folder that must be a root file system), `file:`, `sbom:`, `disk:`, `registry:`.
     /// What an engine of this machine holds: `docker:`, `podman:`, `containerd:`, `crio:` and a name or id; a
     /// container with what it has written: `container:` and a name or id (`docker-container:` and so on, if
     /// several engines know it).
@@ -231,6 +255,26 @@ pub struct RegistryArguments {
     /// Ask for no login and use none.
     #[arg(long)]
     pub anonymous: bool,
+    /// Certificate that we show to the registry (PEM, the whole chain), with --client-key.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// Key of --client-cert (PEM).
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+    /// Mirror of the registry to ask first: `host[:port][/prefix]`; may be given several times. Without it,
+    /// those of the configuration, of registries.conf and of Docker count.
+    #[arg(long, value_name = "MIRROR")]
+    pub mirror: Vec<String>,
+    /// Seconds without an answer, or without more data, after which a server is given up (default: 60 and
+    /// 30).
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub timeout: Option<u64>,
+    /// How often a server in trouble is asked (default: 5).
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub tries: Option<u32>,
+    /// What the configuration file says about registries.
+    #[arg(skip)]
+    pub configured: crate::config::Registry,
 }
 
 /// Where container engines are.
@@ -246,32 +290,6 @@ pub struct EngineArguments {
     /// Socket of the engine, asked instead of reading its storage.
     #[arg(long, value_name = "FILE")]
     pub socket: Option<PathBuf>,
-}
-
-/// What to do with the database.
-#[derive(Debug, Subcommand)]
-pub enum DbCommand {
-    /// Build the database anew from upstream feeds and put it in place of the old one.
-    Update {
-        /// A folder or file of feeds laid out as upstream serves them, or the address of a mirror;
-        /// without it, every feed's own address.
-        #[arg(long, value_name = "FOLDER|FILE|URL")]
-        from: Option<String>,
-        /// Manifest that says how complete the feeds are (default: the one beside them).
-        #[arg(long, value_name = "FILE")]
-        manifest: Option<PathBuf>,
-        /// Only these feeds, separated by commas; `seaworthy list feeds` shows all.
-        #[arg(long, value_delimiter = ',', value_name = "FEED")]
-        only: Vec<String>,
-    },
-    /// Say what is in the database, how old and how complete.
-    Status {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Check every block of the database.
-    Verify,
 }
 
 /// What to list.
@@ -311,4 +329,22 @@ pub enum CacheCommand {
     Path,
     /// Remove everything in it.
     Clear,
+}
+
+/// Options of `verify-self`. Exit codes: 0 verified, 1 not what was released, 3 nothing vouches for it (or the
+/// kernel lacks a part of the lock).
+#[derive(Debug, Args)]
+pub struct VerifySelfArguments {
+    /// Check this program instead: from a copy that you trust.
+    #[arg(long, value_name = "PROGRAM")]
+    pub file: Option<PathBuf>,
+    /// Its provenance (default: PROGRAM.provenance.json beside it).
+    #[arg(long, value_name = "FILE")]
+    pub provenance: Option<PathBuf>,
+    /// Public key of the release, a file or the line itself, in place of those built in; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }

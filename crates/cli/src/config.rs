@@ -11,11 +11,24 @@
 //! format = "table"
 //! ignore-files = ["security/ignore.toml"]
 //! db = "/var/lib/seaworthy/db"
+//!
+//! [database]
+//! sources = ["https://data.example/seaworthy", "oci://registry.example/seaworthy/data:1"]
+//! keys = ["seaworthy-key-1 …"]
+//! ca = ["internal-ca.pem"]
+//!
+//! [registry]
+//! ca = ["corporate.pem"]
+//! client-cert = "me.crt"
+//! client-key = "me.key"
+//! settings-of-others = false # registries.conf and Docker's daemon.json
+//! mirrors = { "docker.io" = ["mirror.example/hub"] }
 //! ```
 
 use crate::files;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Everything the file may say.
@@ -47,6 +60,48 @@ pub struct Config {
     pub db: Option<PathBuf>,
     /// See `--cache`.
     pub cache: Option<PathBuf>,
+    /// Where vulnerability data come from.
+    #[serde(default)]
+    pub database: DatabaseConfig,
+    /// How to speak with registries.
+    #[serde(default)]
+    pub registry: Registry,
+}
+
+/// Where vulnerability data come from, and whom to believe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DatabaseConfig {
+    /// Places of published data, asked in this order: folders (relative to the configuration file),
+    /// `https://…`, `s3://…`, `oci://…`.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Public keys that are trusted in place of those built into the program: lines, or files of them
+    /// (relative to the configuration file).
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// Certificate authorities to trust besides the system's (PEM), relative to the configuration file.
+    #[serde(default)]
+    pub ca: Vec<PathBuf>,
+    /// Registries to speak plain HTTP with, as `host[:port]`.
+    #[serde(default)]
+    pub insecure: Vec<String>,
+}
+
+/// What the file may say about registries. Plain HTTP is a matter of the command line alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Registry {
+    /// See `--ca`; relative to the configuration file.
+    pub ca: Vec<PathBuf>,
+    /// See `--client-cert`; relative to the configuration file.
+    pub client_cert: Option<PathBuf>,
+    /// See `--client-key`; relative to the configuration file.
+    pub client_key: Option<PathBuf>,
+    /// Registry to its mirrors.
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Whether registries.conf and Docker's daemon.json are read (default: yes).
+    pub settings_of_others: Option<bool>,
 }
 
 /// Reads the file that was named, else the project's, else the user's, else nothing.
@@ -65,7 +120,18 @@ pub fn load(named: Option<&Path>) -> Result<Config> {
     let text = std::fs::read_to_string(&path).with_context(what)?;
     let mut config: Config = toml::from_str(&text).with_context(what)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    for file in &mut config.ignore_files {
+    let sources = config.database.sources.iter_mut().filter(|source| !source.contains("://"));
+    let keys = config.database.keys.iter_mut().filter(|key| !key.starts_with("seaworthy-key-"));
+    for text in sources.chain(keys) {
+        *text = folder.join(&*text).to_string_lossy().into_owned();
+    }
+    let registry = &mut config.registry;
+    if registry.client_cert.is_some() != registry.client_key.is_some() {
+        bail!("`{}`: client-cert and client-key belong together", path.display());
+    }
+    let certificates =
+        registry.ca.iter_mut().chain(&mut registry.client_cert).chain(&mut registry.client_key);
+    for file in config.ignore_files.iter_mut().chain(&mut config.database.ca).chain(certificates) {
         *file = folder.join(&*file);
     }
     Ok(config)
@@ -108,5 +174,7 @@ mod tests {
     fn unknown_settings_are_refused() {
         assert!(toml::from_str::<Config>("fail_on = 'high'").is_err());
         assert!(toml::from_str::<Config>("fail-on = 'high'").is_ok());
+        assert!(toml::from_str::<Config>("[registry]\ninsecure = true").is_err());
+        assert!(toml::from_str::<Config>("[registry.mirrors]\n'docker.io' = ['a.example']").is_ok());
     }
 }

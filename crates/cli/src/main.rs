@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     // A closed pipe (`| head`) ends us quietly through the write error, not by a signal.
     let result = match std::env::args_os().nth(1) {
         Some(word) if word == "__read" => command::read(),
+        Some(word) if word == "__try" => command::try_lock(),
         _ => match Arguments::try_parse() {
             Ok(arguments) => command::run(arguments),
             Err(error) if error.kind() == ErrorKind::MissingSubcommand => {

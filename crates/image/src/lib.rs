@@ -3,6 +3,7 @@
 //! Knows nothing of what the files mean and opens no sockets. Bytes come from a [`Source`].
 
 mod content;
+mod disk;
 mod error;
 mod folder;
 mod layer;
@@ -20,6 +21,7 @@ mod visit;
 mod walk;
 
 pub use content::{Content, ReadAt};
+pub use disk::{Disk, ROOT_SIGNS, is_disk, open_disk, walk_disk};
 pub use error::Error;
 pub use folder::{FolderResult, walk_file, walk_folder};
 pub use layer::{WalkMode, WalkResult, walk_layer, walk_layer_with};

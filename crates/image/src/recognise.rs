@@ -1,5 +1,6 @@
 //! Guessing what a target is, when nobody said it.
 
+use crate::disk::is_disk;
 use crate::source::read_full;
 use crate::stream::{Packing, Stored, Stream};
 use crate::tar::header;
@@ -20,7 +21,7 @@ pub fn recognise_folder(folder: BorrowedFd<'_>) -> TargetKind {
     }
 }
 
-/// What a file is: an archive of images, or just a file. A compressed tar is an error with advice, because scanning it as a file would
+/// What a file is: an archive of images, a disk, or just a file. A compressed tar is an error with advice, because scanning it as a file would
 /// see nothing of what is in it.
 pub fn recognise_file(source: &Arc<dyn Source>) -> Result<TargetKind, Error> {
     let mut start = vec![0; header::BLOCK];
@@ -37,7 +38,7 @@ pub fn recognise_file(source: &Arc<dyn Source>) -> Result<TargetKind, Error> {
         let detail = format!("it is a compressed tar; unpack it first ({how}), or scan it as file:");
         return Err(Error::NotAnImage { what: "the file".into(), detail });
     }
-    Ok(TargetKind::File)
+    Ok(if is_disk(&**source) { TargetKind::Disk } else { TargetKind::File })
 }
 
 fn kind_of(index: &Index) -> TargetKind {

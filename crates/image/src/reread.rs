@@ -171,9 +171,14 @@ fn same_content(a: &Deferred, b: &Deferred) -> bool {
     (a.offset, a.stored, a.size) == (b.offset, b.stored, b.size)
 }
 
-/// Whether an error of [`ReadAt::read_at`] says that `rereads_max` was reached: a gap, not a failure.
+/// Whether an error of [`ReadAt::read_at`] says that a budget (`rereads_max`) was spent: a gap, not a failure.
 pub fn is_budget(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::QuotaExceeded
+}
+
+/// The error that [`is_budget`] knows.
+pub(crate) fn budget_spent(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::QuotaExceeded, what)
 }
 
 /// The uncompressed bytes of a layer.
@@ -252,7 +257,7 @@ impl<'l> Inflated<'l> {
 
     fn advance(&mut self, cost_left: &AtomicU64) -> io::Result<usize> {
         let Some(stream) = &mut self.stream else { return Ok(0) };
-        let spent = || io::Error::new(io::ErrorKind::QuotaExceeded, "budget: rereads_max was reached");
+        let spent = || budget_spent("budget: rereads_max was reached");
         let step = STEP_BYTES as u64;
         let left = cost_left.load(Ordering::Relaxed).checked_sub(step).ok_or_else(spent)?;
         self.cost_left = self.cost_left.checked_sub(step).ok_or_else(spent)?;

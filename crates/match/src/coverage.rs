@@ -7,6 +7,8 @@ use seaworthy_advisory::{Lookup, LookupError, Loss, LostOf, Record};
 use seaworthy_types::{Affected, Completeness, DataSource, Inventory, Note, distribution, ecosystem, is_cve};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Shards that every scan asks for what is known of vulnerabilities.
+const GENERAL_SHARDS: [&str; 2] = ["cve", "epss"];
 const UNIT: &str = "match";
 /// Names listed in one note.
 const NAMES_MAX: usize = 5;
@@ -165,7 +167,10 @@ impl<'a> Coverage<'a> {
             notes.extend(self.data.lost(shard).iter().flat_map(|loss| lost(self.data, shard, loss, names)));
         }
         for (shard, names) in &self.without_data {
-            notes.push(without_data(shard, names, self.inventory));
+            // What was published and left out is said apart.
+            if !self.data.is_left_out(shard) {
+                notes.push(without_data(shard, names, self.inventory));
+            }
         }
         if !self.third_party.is_empty() {
             let detail = format!(
@@ -253,11 +258,34 @@ impl<'a> Coverage<'a> {
         }
     }
 
+    /// What was published and is not installed, and data that are no longer fresh by their publisher's word.
+    fn delivery_notes(&self) -> Vec<Note> {
+        let mut notes = Vec::new();
+        if self.sources.is_empty() {
+            return notes;
+        }
+        let asked = self.sources.keys().map(String::as_str);
+        for shard in asked.chain(GENERAL_SHARDS).filter(|shard| self.data.is_left_out(shard)) {
+            let detail = format!(
+                "the published data have it, and it is not installed: run `seaworthy db pull --shard {shard}`, or scan with `--update`"
+            );
+            notes.push(Note::gap("data-not-installed", UNIT, shard, detail));
+        }
+        if let Some(expires) = self.data.expires().filter(|expires| expires.date() < self.options.today) {
+            let detail = format!(
+                "the published data were to be renewed before {expires}: what is newer was not fetched or is kept back; run `seaworthy db update`"
+            );
+            notes.push(Note::gap("data-expired", UNIT, "", detail));
+        }
+        notes
+    }
+
     fn source_notes(&self) -> Vec<Note> {
         let mut notes = Vec::new();
         let mut starter = Vec::new();
+        notes.extend(self.delivery_notes());
         for (shard, source) in &self.sources {
-            let Some(source) = source else { continue };
+            let Some(source) = source.as_ref().filter(|_| !self.data.is_left_out(shard)) else { continue };
             match source.completeness {
                 Completeness::Complete => {}
                 Completeness::Partial => {

@@ -62,6 +62,22 @@ pub struct Matches {
     pub shards: Vec<String>,
 }
 
+/// The shards that an inventory will be matched against, sorted: for callers that fetch them first.
+pub fn needed_shards(inventory: &Inventory) -> Vec<String> {
+    let subjects = subject::subjects(inventory);
+    let asked = subjects.iter().filter(|subject| !subject.is_third_party());
+    let mut shards: Vec<String> = asked
+        .flat_map(|subject| [Some(&subject.shard), subject.paid.as_ref().map(|paid| &paid.shard)])
+        .flatten()
+        .chain(inventory.unidentified.iter().map(|evidence| &evidence.ecosystem))
+        .filter(|shard| !shard.is_empty())
+        .cloned()
+        .collect();
+    shards.sort();
+    shards.dedup();
+    shards
+}
+
 /// Matches an inventory against data. Notes are the coverage: what nobody could judge and why.
 pub fn match_inventory(inventory: &Inventory, data: &dyn Lookup, options: &Options) -> Outcome<Matches> {
     let mut coverage = Coverage::new(inventory, data, options);

@@ -1,48 +1,30 @@
-//! Downloads to files, as a good citizen: few tries, growing pauses, `Retry-After` honoured
-//! (RFC 9110, section 10.2.3), size bounded, a half-written file never left behind.
+//! Downloads of feeds to files: conditional (RFC 9110, section 13), taken up again where they broke, size
+//! bounded; a half-written file never stays. What it does not do: remember validators (the caller keeps
+//! them beside the files).
 
+use crate::registry::{Options, World};
+use crate::web::{Answer, Attempt, Transfer, Validator, Wanted, Web, WebError};
 use std::fs;
-use std::io::{self, Read, Write};
-use std::path::Path;
-use std::thread::sleep;
-use std::time::Duration;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-const TRIES: u32 = 4;
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How often a transfer that cannot be taken up again is begun anew.
+const BEGINNINGS: u32 = 3;
 
 /// Why a download failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server refused or could not be reached.
-    #[error("downloading {url} failed")]
-    Request {
-        /// Which address.
-        url: String,
-        /// Why.
-        #[source]
-        source: Box<ureq::Error>,
-    },
-    /// The server answered with an error status.
-    #[error("{url} answered {status}")]
-    Status {
-        /// Which address.
-        url: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// The answer is larger than allowed.
-    #[error("{url} is larger than {bytes_max} bytes")]
-    TooLarge {
-        /// Which address.
-        url: String,
-        /// Bound.
-        bytes_max: u64,
-    },
-    /// The file could not be written or the connection broke.
-    #[error("saving {url} failed")]
+    /// The server refused, could not be reached or sent what is not wanted.
+    #[error(transparent)]
+    Web(#[from] WebError),
+    /// The file could not be written.
+    #[error("saving {url} as `{path}` failed")]
     Io {
         /// Which address.
         url: String,
+        /// Which file.
+        path: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
@@ -51,180 +33,265 @@ pub enum Error {
 
 /// What a download gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Downloaded {
-    /// Bytes written.
-    pub bytes: u64,
+pub enum Downloaded {
+    /// The file that is there is still the present one.
+    Same,
+    /// A new file.
+    New {
+        /// Bytes written.
+        bytes: u64,
+        /// What to ask with the next time.
+        validator: Validator,
+    },
 }
 
-/// Makes requests; proxies come from the usual environment variables.
+/// Downloads files; proxies come from the usual environment variables.
 pub struct Client {
-    agent: ureq::Agent,
+    web: Arc<Web>,
 }
 
 impl Client {
-    /// A client that names itself `user_agent`.
-    pub fn new(user_agent: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .user_agent(user_agent)
-            .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(20)))
-            .timeout_recv_response(Some(Duration::from_secs(60)))
-            .timeout_recv_body(Some(Duration::from_secs(1_800)))
-            .build();
-        Self { agent: config.into() }
+    /// A client; of the options those hold that are not about logins.
+    pub fn new(options: Options, world: Arc<dyn World>) -> Self {
+        Self { web: Arc::new(Web::new(options, world)) }
     }
 
-    /// Downloads `url` to `path`, calling `progress` with the number of bytes of each piece.
+    /// Downloads `url` to `path` unless the server says that what is `known` is the present version; calls
+    /// `progress` with the number of bytes of each piece.
     pub fn download(
         &self,
         url: &str,
         path: &Path,
+        known: &Validator,
         bytes_max: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Downloaded, Error> {
-        let mut pause = Duration::from_secs(1);
-        for attempt in 1..=TRIES {
-            match self.attempt(url, path, bytes_max, progress) {
-                Ok(bytes) => return Ok(Downloaded { bytes }),
-                Err(failure) if attempt < TRIES && failure.may_pass => {
-                    sleep(failure.retry_after.unwrap_or(pause).min(PAUSE_MAX));
-                    pause *= 3;
-                }
-                Err(failure) => return Err(failure.error),
+        for _ in 1..BEGINNINGS {
+            match self.begin(url, path, known, bytes_max, progress) {
+                Err(Error::Web(WebError::Malformed { .. })) => {}
+                other => return other,
             }
         }
-        unreachable!("the last try returns")
+        self.begin(url, path, known, bytes_max, progress)
     }
 
-    fn attempt(
+    fn begin(
         &self,
         url: &str,
         path: &Path,
+        known: &Validator,
         bytes_max: u64,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<u64, Failure> {
-        let mut response = self.agent.get(url).call().map_err(|error| Failure {
-            may_pass: !matches!(error, ureq::Error::BadUri(_) | ureq::Error::HostNotFound),
-            retry_after: None,
-            error: Error::Request { url: url.into(), source: Box::new(error) },
-        })?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            let seconds =
-                response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.trim().parse().ok());
-            return Err(Failure {
-                may_pass: matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
-                retry_after: seconds.map(Duration::from_secs),
-                error: Error::Status { url: url.into(), status },
-            });
-        }
-        let aside = path.with_extension("part");
-        let written = save(&mut response.body_mut().as_reader(), &aside, bytes_max, progress);
-        match written.and_then(|bytes| {
-            if bytes.is_some() { fs::rename(&aside, path).map(|()| bytes) } else { Ok(None) }
-        }) {
-            Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => {
-                let _ = fs::remove_file(&aside);
-                Err(Failure::final_one(Error::TooLarge { url: url.into(), bytes_max }))
-            }
-            Err(source) => {
-                let _ = fs::remove_file(&aside);
-                let may_pass =
-                    !matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied);
-                Err(Failure { may_pass, retry_after: None, error: Error::Io { url: url.into(), source } })
+    ) -> Result<Downloaded, Error> {
+        let url = Web::url(url)?;
+        let mut wanted = Wanted::get(url.clone());
+        wanted.headers.extend(known.etag.clone().map(|etag| ("if-none-match", etag)));
+        wanted.headers.extend(known.last_modified.clone().map(|day| ("if-modified-since", day)));
+        let answer = self.web.persist(|| self.web.ask(&wanted))?;
+        match answer.status {
+            304 if !known.is_empty() => return Ok(Downloaded::Same),
+            200 => {}
+            status @ (404 | 410) => return Err(WebError::NotFound { url: url.shown(), status }.into()),
+            status => {
+                return Err(WebError::Status { url: url.shown(), status, said: String::new() }.into());
             }
         }
+        let again = url.clone();
+        let reopen = move |web: &Web, done: u64, etag: Option<&str>| reopen(web, &again, done, etag);
+        let web = Arc::clone(&self.web);
+        let mut transfer = Transfer::new(web, &url, answer, 0, (bytes_max, false), Box::new(reopen))?;
+        let aside = Aside(path.with_added_extension("part"));
+        let failed = |source| Error::Io { url: url.shown(), path: path.to_owned(), source };
+        let mut file = fs::File::create(&aside.0).map_err(failed)?;
+        let bytes = save(&mut transfer, &mut file, progress, &failed)?;
+        file.sync_all().and_then(|()| fs::rename(&aside.0, path)).map_err(failed)?;
+        Ok(Downloaded::New { bytes, validator: transfer.validator().clone() })
     }
 }
 
-struct Failure {
-    may_pass: bool,
-    retry_after: Option<Duration>,
-    error: Error,
-}
-
-impl Failure {
-    fn final_one(error: Error) -> Self {
-        Self { may_pass: false, retry_after: None, error }
+fn reopen(
+    web: &Web,
+    url: &crate::registry::url::Url,
+    done: u64,
+    etag: Option<&str>,
+) -> Result<Answer, Attempt> {
+    let mut wanted = Wanted::get(url.clone());
+    if let Some(etag) = etag.filter(|_| done > 0) {
+        wanted.headers.push(("range", format!("bytes={done}-")));
+        wanted.headers.push(("if-range", etag.to_owned()));
     }
+    web.ask(&wanted)
 }
 
-/// Copies to a file; `None` when there is more than `bytes_max`.
 fn save(
-    input: &mut impl Read,
-    path: &Path,
-    bytes_max: u64,
+    transfer: &mut Transfer,
+    file: &mut fs::File,
     progress: &mut dyn FnMut(u64),
-) -> io::Result<Option<u64>> {
-    let mut file = fs::File::create(path)?;
+    failed: &dyn Fn(io::Error) -> Error,
+) -> Result<u64, Error> {
     let mut buffer = vec![0; 128 << 10];
     let mut total = 0u64;
     loop {
-        let count = match input.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        total += count as u64;
-        if total > bytes_max {
-            return Ok(None);
+        let count = transfer.next(&mut buffer)?;
+        if count == 0 {
+            return Ok(total);
         }
-        file.write_all(&buffer[..count])?;
+        file.write_all(buffer.get(..count).unwrap_or_default()).map_err(failed)?;
+        total = total.saturating_add(count as u64);
         progress(count as u64);
     }
-    file.sync_all()?;
-    Ok(Some(total))
+}
+
+/// A file that goes unless it was renamed.
+struct Aside(PathBuf);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead, BufReader};
-    use std::net::TcpListener;
+    use crate::registry::testing::{Fake, Seen, Server, Wire, options};
 
-    /// Answers one request after the other with these raw answers; gives the address.
-    fn server(answers: Vec<&'static str>) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
-        let address = format!("http://{}", listener.local_addr().expect("address"));
-        std::thread::spawn(move || {
-            for answer in answers {
-                let (stream, _) = listener.accept().expect("accept");
-                let mut lines = BufReader::new(&stream).lines();
-                while lines.next().is_some_and(|line| line.is_ok_and(|text| !text.is_empty())) {}
-                (&stream).write_all(answer.as_bytes()).expect("answer");
-            }
-        });
-        address
-    }
-
-    fn get(url: &str, bytes_max: u64) -> (Result<Downloaded, Error>, Option<String>, usize) {
+    fn get(
+        answer: impl Fn(&Seen, &mut Wire) -> io::Result<()> + Send + Sync + 'static,
+        bytes_max: u64,
+    ) -> (Result<Downloaded, Error>, Option<Vec<u8>>, Vec<Seen>) {
+        let server = Server::new(answer);
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("all.zip");
-        let result = Client::new("test").download(url, &path, bytes_max, &mut |_| ());
-        let content = fs::read_to_string(&path).ok();
-        (result, content, fs::read_dir(folder.path()).expect("folder").count())
+        let client = Client::new(options(), Arc::new(Fake::new()));
+        let url = format!("http://{}/all.zip", server.authority);
+        let result = client.download(&url, &path, &Validator::default(), bytes_max, &mut |_| ());
+        let left = fs::read_dir(folder.path()).expect("folder").count();
+        let content = fs::read(&path).ok();
+        assert_eq!(left, usize::from(content.is_some()), "nothing half-written stays");
+        (result, content, server.seen())
     }
 
-    const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
+    fn error(result: Result<Downloaded, Error>) -> String {
+        result.expect_err("refused").to_string()
+    }
 
     #[test]
     fn saves_and_tries_again_when_told() {
-        let busy = "HTTP/1.1 429 Slow\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        let (result, content, _) = get(&server(vec![busy, GOOD]), 100);
-        assert_eq!(result.expect("second try").bytes, 5);
-        assert_eq!(content.as_deref(), Some("hello"));
+        let first = std::sync::atomic::AtomicBool::new(true);
+        let (result, content, seen) = get(
+            move |_, wire| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => wire.answer(429, &["retry-after: 7"], b""),
+                false => wire.answer(200, &["etag: \"a\""], b"hello"),
+            },
+            100,
+        );
+        let validator = Validator { etag: Some("\"a\"".into()), last_modified: None };
+        assert_eq!(result.expect("second try"), Downloaded::New { bytes: 5, validator });
+        assert_eq!((content.as_deref(), seen.len()), (Some(&b"hello"[..]), 2));
+    }
+
+    #[test]
+    fn a_known_version_is_not_sent_again() {
+        let server = Server::new(|seen, wire| match seen.header("if-none-match") {
+            Some("\"a\"") => wire.answer(304, &[], b""),
+            _ => wire.answer(200, &[], b"new"),
+        });
+        let folder = tempfile::tempdir().expect("folder");
+        let client = Client::new(options(), Arc::new(Fake::new()));
+        let ask = |etag: &str| {
+            let known = Validator { etag: Some(etag.into()), last_modified: Some("x".into()) };
+            let url = format!("http://{}/a", server.authority);
+            client.download(&url, &folder.path().join("a"), &known, 100, &mut |_| ()).expect("served")
+        };
+        assert_eq!(ask("\"a\""), Downloaded::Same);
+        assert!(matches!(ask("\"b\""), Downloaded::New { bytes: 3, .. }));
+        assert_eq!(server.seen()[0].header("if-modified-since"), Some("x"));
+    }
+
+    fn body() -> Vec<u8> {
+        (0..200_000_u32).map(|n| (n % 251) as u8).collect()
+    }
+
+    /// Breaks after half; what comes then is up to `second`.
+    fn broken(
+        head: &'static [&'static str],
+        second: impl Fn(&Seen, &mut Wire) -> io::Result<()> + Send + Sync + 'static,
+    ) -> (Result<Downloaded, Error>, Option<Vec<u8>>, Vec<Seen>) {
+        let first = std::sync::atomic::AtomicBool::new(true);
+        get(
+            move |seen, wire| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => {
+                    wire.head(200, head, Some(200_000))?;
+                    wire.raw(&body()[..100_000])
+                }
+                false => second(seen, wire),
+            },
+            1 << 20,
+        )
+    }
+
+    #[test]
+    fn a_broken_transfer_is_taken_up_where_it_broke() {
+        let (result, content, seen) = broken(&["etag: \"a\""], |seen, wire| {
+            let from = seen.from();
+            let range = format!("content-range: bytes {from}-199999/200000");
+            wire.answer(206, &["etag: \"a\"", &range], &body()[from..])
+        });
+        assert!(matches!(result, Ok(Downloaded::New { bytes: 200_000, .. })));
+        assert_eq!(
+            (content, seen[1].from(), seen[1].header("if-range")),
+            (Some(body()), 100_000, Some("\"a\""))
+        );
+        // A weak tag: everything comes again, and what is known is passed over.
+        let (result, content, seen) =
+            broken(&["etag: W/\"a\""], |_, wire| wire.answer(200, &["etag: W/\"a\""], &body()));
+        assert!(result.is_ok());
+        assert_eq!((content, seen[1].from(), seen.len()), (Some(body()), 0, 2));
+        // No tag, or another version meanwhile: from the beginning.
+        for head in [&[][..], &["etag: \"a\""][..]] {
+            let (result, content, _) = broken(head, |_, wire| wire.answer(200, &["etag: \"b\""], b"other"));
+            assert!(matches!(result, Ok(Downloaded::New { bytes: 5, .. })), "{head:?}");
+            assert_eq!(content.as_deref(), Some(&b"other"[..]));
+        }
     }
 
     #[test]
     fn failures_are_named_and_leave_nothing() {
-        let missing = "HTTP/1.1 404 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        let (result, content, left) = get(&server(vec![missing]), 100);
-        assert!(matches!(result, Err(Error::Status { status: 404, .. })));
-        assert_eq!((content, left), (None, 0));
-        let (result, _, left) = get(&server(vec![GOOD]), 4);
-        assert!(matches!(result, Err(Error::TooLarge { .. })));
-        assert_eq!(left, 0);
+        let (result, ..) = get(|_, wire| wire.answer(404, &[], b""), 100);
+        assert!(matches!(result, Err(Error::Web(WebError::NotFound { status: 404, .. }))));
+        let (result, ..) = get(|_, wire| wire.answer(200, &[], b"hello"), 4);
+        assert!(error(result).contains("larger than 4"));
+        // Without a length, and without an end.
+        let (result, ..) = get(
+            |_, wire| {
+                wire.head(200, &[], None)?;
+                loop {
+                    wire.raw(&[b'x'; 4096])?;
+                }
+            },
+            100_000,
+        );
+        assert!(error(result).contains("larger than 100000"));
+        let (result, _, seen) = get(|_, wire| wire.answer(503, &["retry-after: 3600"], b""), 100);
+        assert!(error(result).contains("3600 s"));
+        assert_eq!(seen.len(), 1, "nobody waits for an hour");
+        let (result, _, seen) = get(|_, wire| wire.answer(500, &[], b""), 100);
+        assert!(error(result).contains("HTTP 500, 5 tries"));
+        assert_eq!(seen.len(), 5);
+        let (result, ..) = get(|_, wire| wire.answer(302, &["location: http://169.254.169.254/x"], b""), 100);
+        assert!(error(result).contains("beside this machine"));
+        let (result, ..) = get(|_, wire| wire.answer(302, &["location: /all.zip"], b""), 100);
+        assert!(error(result).contains("circle"));
+        let (result, ..) = get(|_, wire| wire.answer(200, &["content-type: text/html"], b"<html>"), 100);
+        assert!(error(result).contains("web page"));
+        let (result, ..) = get(
+            |_, wire| {
+                wire.hang();
+                Ok(())
+            },
+            100,
+        );
+        assert!(error(result).contains("did not answer in time"));
     }
 }

@@ -217,6 +217,8 @@ pub const fn kind(kind: TargetKind) -> &'static str {
         TargetKind::Folder => "folder",
         TargetKind::File => "file",
         TargetKind::Sbom => "software bill of materials",
+        TargetKind::Disk => "disk",
+        TargetKind::RootFs => "root file system",
     }
 }
 

@@ -5,6 +5,8 @@
 //! - `blobs-1/<digest>`: compressed digest → diffID, verified pairs only.
 //! - `targets-1/<key>`: an archive seen before (device, inode, size, mtime, ctime) → its verified image.
 //! - `sboms-1/<key>`: an SBOM seen before, by the same signs → what it says.
+//! - `disks-1/<key>`: a disk seen before, by the same signs × unit versions × limits → its facts. A disk is
+//!   not hashed: that would read all of it, while a walk reads what is wanted.
 //!
 //! Each file is `SWC1`, the CRC-32 and length of the payload, then zstd of a postcard value. Files
 //! are written aside and renamed, so a reader sees a whole file or none, whenever a writer dies.
@@ -37,9 +39,11 @@ pub enum Kind {
     Target,
     /// A known SBOM.
     Sbom,
+    /// A known disk.
+    Disk,
 }
 
-const KINDS: [Kind; 4] = [Kind::Layer, Kind::Blob, Kind::Target, Kind::Sbom];
+const KINDS: [Kind; 5] = [Kind::Layer, Kind::Blob, Kind::Target, Kind::Sbom, Kind::Disk];
 
 impl Kind {
     fn folder(self) -> &'static str {
@@ -48,6 +52,7 @@ impl Kind {
             Self::Blob => "blobs-1",
             Self::Target => "targets-1",
             Self::Sbom => "sboms-1",
+            Self::Disk => "disks-1",
         }
     }
 }

@@ -19,6 +19,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// Most lanes of one scan.
@@ -248,6 +249,8 @@ pub(crate) struct Desk {
     sizes: BTreeMap<Digest, u64>,
     /// Bytes read of each blob.
     read: Mutex<BTreeMap<Digest, u64>>,
+    /// Bytes handed out for the first time that nobody was told of.
+    news: AtomicU64,
     /// Bytes that were others when they were read again.
     changed: Mutex<Option<String>>,
 }
@@ -255,7 +258,12 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new(image: Arc<dyn Elsewhere>) -> Self {
         let sizes = image.blobs().into_iter().collect();
-        Self { image, sizes, read: Mutex::default(), changed: Mutex::default() }
+        Self { image, sizes, read: Mutex::default(), news: AtomicU64::new(0), changed: Mutex::default() }
+    }
+
+    /// Bytes that came since the last time, those that came again left out.
+    pub(crate) fn news(&self) -> u64 {
+        self.news.swap(0, Ordering::Relaxed)
     }
 
     /// What went wrong with bytes that nobody waited for.
@@ -352,6 +360,9 @@ impl Reading<'_> {
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.reader.read_exact(buffer)?;
         self.at += buffer.len() as u64;
+        if !self.is_again {
+            self.desk.news.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        }
         Ok(())
     }
 }
@@ -372,7 +383,6 @@ impl Drop for Reading<'_> {
 mod tests {
     use super::*;
     use sha2::{Digest as _, Sha256};
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// Two blobs; after the first time the end of the second one is an error.
     struct Two {

@@ -15,11 +15,12 @@ mod progress;
 pub mod protocol;
 mod read;
 pub mod reader;
+mod root;
 mod wire;
 
 pub use cache::Cache;
 pub use error::Error;
 pub use lanes::{Archive, Elsewhere, Made};
 pub use open::{Opened, TargetSpec, open};
-pub use pipeline::{Contents, Isolation, REPORT_SCHEMA, Request, contents, scan};
+pub use pipeline::{Contents, Fresh, Isolation, REPORT_SCHEMA, Refresh, Request, contents, scan};
 pub use progress::{Progress, Silent};

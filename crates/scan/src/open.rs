@@ -20,7 +20,7 @@ pub struct TargetSpec {
 }
 
 /// Prefixes and what they force; `oci:` takes a folder or an archive.
-const PREFIXES: [(&str, TargetKind); 7] = [
+const PREFIXES: [(&str, TargetKind); 9] = [
     ("dir:", TargetKind::Folder),
     ("file:", TargetKind::File),
     ("sbom:", TargetKind::Sbom),
@@ -28,6 +28,8 @@ const PREFIXES: [(&str, TargetKind); 7] = [
     ("oci-archive:", TargetKind::OciArchive),
     ("oci-dir:", TargetKind::OciLayout),
     ("oci:", TargetKind::OciLayout),
+    ("disk:", TargetKind::Disk),
+    ("rootfs:", TargetKind::RootFs),
 ];
 
 impl TargetSpec {
@@ -112,8 +114,10 @@ fn forced_kind(spec: &TargetSpec, meta: &Metadata) -> Result<Option<TargetKind>,
     };
     match (spec.forced, meta.is_dir()) {
         (Some(TargetKind::OciLayout), false) => Ok(Some(TargetKind::OciArchive)),
-        (Some(kind @ (TargetKind::Folder | TargetKind::OciLayout)), true) => Ok(Some(kind)),
-        (Some(TargetKind::Folder), false) => wrong("a file", "a folder"),
+        (Some(kind @ (TargetKind::Folder | TargetKind::RootFs | TargetKind::OciLayout)), true) => {
+            Ok(Some(kind))
+        }
+        (Some(TargetKind::Folder | TargetKind::RootFs), false) => wrong("a file", "a folder"),
         (Some(_), true) => wrong("a folder", "a file"),
         (forced, _) => Ok(forced),
     }

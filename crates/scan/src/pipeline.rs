@@ -57,8 +57,28 @@ pub struct Request<'a> {
     pub data_status: DataStatus,
     /// Remarks on the data as a whole.
     pub data_notes: &'a [Note],
+    /// Brings data up to date once it is known which are needed; `None` when that was not asked for.
+    pub refresh: Option<&'a dyn Refresh>,
     /// Version of the program.
     pub tool_version: String,
+}
+
+/// Brings vulnerability data up to date between reading a target and judging it: only then it is known
+/// which of them are needed. Whoever gives one may use the network; nothing here does.
+pub trait Refresh: Sync {
+    /// Data that speak of these shards as well as can be had now. What could not be had is said in notes.
+    fn refresh(&self, shards: &[String], progress: &dyn Progress) -> Fresh;
+}
+
+/// Data that were brought up to date.
+#[derive(Clone)]
+pub struct Fresh {
+    /// The data.
+    pub data: Arc<dyn Lookup + Send + Sync>,
+    /// As in a request.
+    pub status: DataStatus,
+    /// Remarks on the data as a whole, in place of those of the request.
+    pub notes: Vec<Note>,
 }
 
 /// What is in a target: image facts when it is one, inventory, coverage so far.
@@ -75,6 +95,14 @@ pub struct Contents {
 
 /// Reads a target and says what is in it.
 pub fn contents(request: &Request<'_>, progress: &dyn Progress) -> Result<Contents, Error> {
+    Ok(read_and_named(request, progress)?.0)
+}
+
+/// What is in a target, and the data that were brought up to date for it.
+fn read_and_named(
+    request: &Request<'_>,
+    progress: &dyn Progress,
+) -> Result<(Contents, Option<Fresh>), Error> {
     let Read { kind, image, layers, target, inventory, mut notes } = read::read(request, progress)?;
     progress.stage("assembling", 0);
     let inventory = match inventory {
@@ -84,12 +112,17 @@ pub fn contents(request: &Request<'_>, progress: &dyn Progress) -> Result<Conten
             assemble_within(&layers, target, &request.limits).take(&mut notes)
         }
     };
-    let inventory = identify::identify(inventory, request.data).take(&mut notes);
-    notes.extend(request.data_notes.iter().cloned());
+    let fresh = request.refresh.map(|refresh| {
+        progress.stage("updating vulnerability data", 0);
+        refresh.refresh(&seaworthy_match::needed_shards(&inventory), progress)
+    });
+    let data: &dyn Lookup = fresh.as_ref().map_or(request.data, |fresh| &*fresh.data);
+    let inventory = identify::identify(inventory, data).take(&mut notes);
+    notes.extend(fresh.as_ref().map_or(request.data_notes, |fresh| &fresh.notes).iter().cloned());
     if inventory.packages.is_empty() {
         notes.push(nothing_found());
     }
-    Ok(Contents { kind, image, inventory, notes })
+    Ok((Contents { kind, image, inventory, notes }, fresh))
 }
 
 /// An empty inventory is worth a word: it is either a minimal image or something not understood.
@@ -101,19 +134,20 @@ fn nothing_found() -> Note {
 
 /// Scans a target.
 pub fn scan(request: &Request<'_>, progress: &dyn Progress) -> Result<Report, Error> {
-    let Contents { kind, image, inventory, mut notes } = contents(request, progress)?;
+    let (Contents { kind, image, inventory, mut notes }, fresh) = read_and_named(request, progress)?;
+    let lookup: &dyn Lookup = fresh.as_ref().map_or(request.data, |fresh| &*fresh.data);
     progress.stage("matching", 0);
     let today = request.now.date();
     let options = seaworthy_match::Options { today, data_age_days_max: request.data_age_days_max };
     let Matches { findings, mut suppressed, shards } =
-        match_inventory(&inventory, request.data, &options).take(&mut notes);
+        match_inventory(&inventory, lookup, &options).take(&mut notes);
     let Applied { verdict, findings, suppressed: by_policy, coverage, accepted } =
         seaworthy_policy::apply(request.policy, findings, notes, today);
     suppressed.extend(by_policy);
     suppressed.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));
     let layers = image.as_ref().map(|image| layer_reports(image, &inventory, &findings)).unwrap_or_default();
-    let mut data = request.data_status.clone();
-    data.sources = shards.iter().filter_map(|shard| request.data.source(shard)).collect();
+    let mut data = fresh.as_ref().map_or(&request.data_status, |fresh| &fresh.status).clone();
+    data.sources = shards.iter().filter_map(|shard| lookup.source(shard)).collect();
     Ok(Report {
         schema: REPORT_SCHEMA,
         tool: Tool { name: "seaworthy".into(), version: request.tool_version.clone() },

@@ -67,6 +67,21 @@ struct CachedSbom {
     notes: Vec<Note>,
 }
 
+/// A disk seen before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct CachedDisk {
+    facts: LayerFacts,
+    is_source: bool,
+    notes: Vec<Note>,
+}
+
+impl CachedDisk {
+    fn into_read(self, kind: TargetKind) -> Read {
+        let target = if self.is_source { Target::Source } else { Target::Image };
+        Read { kind, image: None, layers: vec![self.facts], target, inventory: None, notes: self.notes }
+    }
+}
+
 /// A file that changed less than this before it was read may change again within one tick of its
 /// clock, unnoticed (git's racy rule).
 const RACY_NS: i128 = 2_000_000_000;
@@ -90,7 +105,8 @@ fn read_here(request: &Request<'_>, progress: &dyn Progress) -> Result<Read, Err
         (None, None) => open(request.spec)?,
     };
     let keys = Keys::new(request, &opened);
-    if let Some(read) = known_sbom(request, &keys).or_else(|| known(request, &keys)) {
+    let seen = known_sbom(request, &keys).or_else(|| known(request, &keys));
+    if let Some(read) = seen.or_else(|| known_disk(request, &keys)) {
         return Ok(read);
     }
     if let (None, Some(archive)) = (&request.image, &request.archive) {
@@ -130,6 +146,7 @@ struct Keys {
     units: Vec<u8>,
     target: Option<String>,
     sbom: Option<String>,
+    disk: Option<String>,
 }
 
 impl Keys {
@@ -144,7 +161,10 @@ impl Keys {
         let readers = seaworthy_analyze::sbom::fingerprint();
         let parts = [wish.as_bytes(), readers.as_bytes(), &limits];
         let sbom = identity.map(|identity| Cache::key(&[&[identity.as_bytes()], &parts[..]].concat()));
-        Self { units, target, sbom }
+        let all_units = fingerprint(&units_for(Target::Source));
+        let parts = [wish.as_bytes(), all_units.as_bytes(), &units, b"disk"];
+        let disk = identity.map(|identity| Cache::key(&[&[identity.as_bytes()], &parts[..]].concat()));
+        Self { units, target, sbom, disk }
     }
     fn layer(&self, diff_id: &Digest) -> String {
         Cache::key(&[diff_id.as_bytes(), &self.units])
@@ -159,6 +179,12 @@ fn racy_free(opened: &Opened, request: &Request<'_>) -> bool {
 fn known_sbom(request: &Request<'_>, keys: &Keys) -> Option<Read> {
     let CachedSbom { content, notes } = request.cache?.get(Kind::Sbom, keys.sbom.as_ref()?)?;
     Some(Read::of_sbom(content, notes))
+}
+
+/// What was found in a disk when it was read before.
+fn known_disk(request: &Request<'_>, keys: &Keys) -> Option<Read> {
+    let disk: CachedDisk = request.cache?.get(Kind::Disk, keys.disk.as_ref()?)?;
+    Some(disk.into_read(TargetKind::Disk))
 }
 
 /// The whole result from the cache, when the archive and all its layers are known.
@@ -317,7 +343,10 @@ impl<'r> Talk<'r> {
         loop {
             let bytes_max = frame_bytes_max(&self.request.limits);
             match protocol::receive(&mut self.replies, bytes_max).map_err(Self::broken)? {
-                Reply::Progress(bytes) => self.progress.advance(bytes),
+                // Of an image that lies elsewhere the totals are those of its blobs as they come.
+                Reply::Progress(bytes) => {
+                    self.progress.advance(self.desk.as_ref().map_or(bytes, |desk| desk.news()));
+                }
                 Reply::Failed(what) => {
                     return Err(Error::Read { path: self.request.spec.path.clone(), what });
                 }
@@ -333,7 +362,9 @@ impl<'r> Talk<'r> {
     fn target(&mut self, keys: &Keys) -> Result<Read, Error> {
         let Reply::Kind(kind) = self.hear()? else { return Self::unexpected() };
         match kind {
-            TargetKind::Folder | TargetKind::File => self.single(kind),
+            TargetKind::Folder | TargetKind::RootFs | TargetKind::File | TargetKind::Disk => {
+                self.single(kind, keys)
+            }
             TargetKind::Sbom => self.sbom(keys),
             TargetKind::DockerArchive
             | TargetKind::OciArchive
@@ -439,13 +470,19 @@ impl<'r> Talk<'r> {
         Ok(())
     }
 
-    fn single(&mut self, kind: TargetKind) -> Result<Read, Error> {
-        let Reply::Target(source) = self.hear()? else { return Self::unexpected() };
+    fn single(&mut self, kind: TargetKind, keys: &Keys) -> Result<Read, Error> {
+        let Reply::Target(is_source) = self.hear()? else { return Self::unexpected() };
         let Reply::Layer(reply) = self.hear()? else { return Self::unexpected() };
         let Reply::Done(notes) = self.hear()? else { return Self::unexpected() };
         let Some(facts) = reply.facts else { return Self::unexpected() };
-        let target = if source { Target::Source } else { Target::Image };
-        Ok(Read { kind, image: None, layers: vec![facts], target, inventory: None, notes })
+        let found = CachedDisk { facts, is_source, notes };
+        let key = keys.disk.as_ref().filter(|_| kind == TargetKind::Disk);
+        if let (Some(cache), Some(key)) = (self.request.cache, key) {
+            // A cache that cannot be written makes the next scan slower and nothing else.
+            let _ = cache.put(Kind::Disk, key, &found);
+            cache.trim();
+        }
+        Ok(found.into_read(kind))
     }
 
     fn sbom(&mut self, keys: &Keys) -> Result<Read, Error> {

@@ -4,13 +4,15 @@
 use crate::jail::{self, Files};
 use crate::lanes::{self, Asked, Lanes};
 use crate::protocol::{self, Hello, LayerReply, Reply, Resolved, Sbom, Task};
+use crate::root;
 use seaworthy_analyze::cataloguer::Target;
 use seaworthy_analyze::read::{Matcher, units_for};
 use seaworthy_analyze::{LayerReader, sbom};
 use seaworthy_image::{
-    BufferPool, Content, Entry, FileSource, Image, LayerRef, Pair, Source, Visitor, WalkMode, Want, Wish,
-    is_provable_stored, open_archive, open_elsewhere, open_layout, read_full, recognise_file,
-    recognise_folder, verify_stored, walk_file, walk_folder, walk_layer_with, walks_max,
+    BufferPool, Content, Entry, FileSource, Image, LayerRef, Pair, ROOT_SIGNS, Source, Visitor, WalkMode,
+    Want, Wish, is_provable_stored, open_archive, open_disk, open_elsewhere, open_layout, read_full,
+    recognise_file, recognise_folder, verify_stored, walk_disk, walk_file, walk_folder, walk_layer_with,
+    walks_max,
 };
 use seaworthy_types::{Digest, ImageFacts, LayerFactsSummary, Limits, Note, TargetKind};
 use std::fs::File;
@@ -104,7 +106,9 @@ fn answer(
     };
     channel.tell(&Reply::Kind(kind))?;
     match kind {
-        TargetKind::Folder => read_folder(channel, hello, source),
+        TargetKind::Folder => read_folder(channel, source, hello, folder_target),
+        TargetKind::RootFs => read_folder(channel, source, hello, |_| Target::Image),
+        TargetKind::Disk => read_disk(channel, hello, source),
         TargetKind::File => read_file(channel, hello, source),
         TargetKind::Sbom => read_sbom(channel, hello, source),
         TargetKind::OciLayout => {
@@ -321,13 +325,38 @@ impl Visitor for Watched<'_, '_> {
     }
 }
 
-fn read_folder(channel: &Channel, hello: &Hello, source: OwnedFd) -> Result<Vec<Note>, Failure> {
-    let target = folder_target(&source);
+fn read_folder(
+    channel: &Channel,
+    source: OwnedFd,
+    hello: &Hello,
+    judge: impl FnOnce(&OwnedFd) -> Target,
+) -> Result<Vec<Note>, Failure> {
+    let target = judge(&source);
+    let mut notes = Vec::new();
+    if hello.forced == Some(TargetKind::RootFs) {
+        notes = root::expectations(&hello.name, |path| is_there(&source, path));
+    }
     let matcher = Matcher::new(units_for(target));
     let mut reader = LayerReader::new(&matcher, &hello.limits);
     let mut visitor = Watched { reader: &mut reader, channel, since: 0 };
     let walked = walk_folder(source, &hello.limits, &mut visitor)?;
-    tell_single(channel, reader.finish(walked.notes), walked.bytes, walked.entries, target)
+    tell_single(channel, reader.finish(walked.notes), walked.bytes, walked.entries, target)?;
+    Ok(notes)
+}
+
+fn read_disk(channel: &Channel, hello: &Hello, source: OwnedFd) -> Result<Vec<Note>, Failure> {
+    let disk = open_disk(Arc::new(file_source(source)?), hello.reference.as_deref(), &hello.limits)?;
+    let (target, notes) = match disk.has_root() {
+        true => (Target::Image, root::expectations(&hello.name, |path| disk.has(path))),
+        // That it holds no operating system is noted where that was found.
+        false => (Target::Source, Vec::new()),
+    };
+    let matcher = Matcher::new(units_for(target));
+    let mut reader = LayerReader::new(&matcher, &hello.limits);
+    let mut visitor = Watched { reader: &mut reader, channel, since: 0 };
+    let walked = walk_disk(&disk, &hello.limits, &mut visitor)?;
+    tell_single(channel, reader.finish(walked.notes), walked.bytes, walked.entries, target)?;
+    Ok(notes)
 }
 
 fn read_file(channel: &Channel, hello: &Hello, source: OwnedFd) -> Result<Vec<Note>, Failure> {
@@ -353,17 +382,11 @@ fn tell_single(
 
 /// A folder that looks like a root file system holds installed software; any other holds source code.
 fn folder_target(folder: &OwnedFd) -> Target {
-    const SIGNS: [&str; 6] = [
-        "etc/os-release",
-        "usr/lib/os-release",
-        "var/lib/dpkg/status",
-        "lib/apk/db/installed",
-        "var/lib/rpm",
-        "usr/lib/sysimage/rpm",
-    ];
-    let there =
-        |path: &&str| rustix::fs::statat(folder, *path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
-    if SIGNS.iter().any(there) { Target::Image } else { Target::Source }
+    if ROOT_SIGNS.iter().any(|path| is_there(folder, path)) { Target::Image } else { Target::Source }
+}
+
+fn is_there(folder: &OwnedFd, path: &str) -> bool {
+    rustix::fs::statat(folder, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 fn read_sbom(channel: &Channel, hello: &Hello, source: OwnedFd) -> Result<Vec<Note>, Failure> {

@@ -28,6 +28,7 @@ fn read(path: &Path, cache: Option<&Cache>, limits: &Limits) -> Contents {
         data: &Database::starter_only(),
         data_status: DataStatus::default(),
         data_notes: &[],
+        refresh: None,
         tool_version: "0".into(),
     };
     contents(&request, &Silent).expect("contents")

@@ -27,6 +27,10 @@ pub enum TargetKind {
     Engine,
     /// Container, running or not, with what it has written.
     Container,
+    /// Disk of a virtual machine (`disk:`).
+    Disk,
+    /// Folder that must be a root file system (`rootfs:`).
+    RootFs,
 }
 
 /// `os/architecture[/variant]` as in the OCI image index.

@@ -7,7 +7,7 @@
 pub mod alias;
 mod intern;
 mod spill;
-mod write;
+pub(crate) mod write;
 
 use crate::Loss;
 use crate::database::container::sha256_of;
@@ -37,6 +37,9 @@ const NAME_BYTES_MAX: usize = 1_024;
 const DETAILS_BYTES_MAX: usize = 4_096;
 const SUMMARY_BYTES_MAX: usize = 512;
 const REFERENCES_MAX: usize = 16;
+/// Given and derived percentiles of a whole feed differ by no more, in millionths (0.0017 in the feed of
+/// 2026-08-16: FIRST ranks scores that it then rounds to five digits).
+const PERCENTILE_ERROR_MAX: u32 = 5_000;
 /// Shard of what is known of vulnerabilities besides packages.
 pub const SHARD_VULNERABILITIES: &str = "cve";
 /// Shard of EPSS scores.
@@ -121,6 +124,7 @@ impl Builder {
             let detail = format!("{} more remarks of feeds were left out", self.notes_lost);
             self.notes.push(Note::gap("import-notes", "import", "", detail));
         }
+        self.sort_sources();
         let resolved = self.graph.resolve();
         let mut files: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
         let folder = &self.folder;
@@ -154,6 +158,21 @@ impl Builder {
             .into_iter()
             .flat_map(|(file, losses)| losses.take().map(move |(shard, loss)| (file, shard, loss)));
         Ok(Built { shards, files, notes: self.notes, losses: losses.collect() })
+    }
+
+    /// Numbers sources in the order of their names: words of one id stand in the same order everywhere.
+    fn sort_sources(&mut self) {
+        let mut order: Vec<u32> = (0..self.sources.len() as u32).collect();
+        order.sort_unstable_by_key(|number| self.sources.text(*number));
+        let mut rank = vec![0; order.len()];
+        for (number, place) in order.into_iter().zip(0..) {
+            if let Some(slot) = rank.get_mut(number as usize) {
+                *slot = place;
+            }
+        }
+        for record in self.shards.values_mut().flat_map(|spill| &mut spill.records) {
+            record.source = rank.get(record.source as usize).copied().unwrap_or(0);
+        }
     }
 
     fn refuse(&mut self, id: &str, why: &str) {
@@ -310,7 +329,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control)
 }
 
-fn is_shard(name: &str) -> bool {
+pub(crate) fn is_shard(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":.-_".contains(&byte);
     !name.is_empty() && name.len() <= 64 && name.bytes().all(allowed)
 }
@@ -330,7 +349,7 @@ fn clip_text(text: &mut String, bytes_max: usize) {
 }
 
 /// An index entry for a file that is not there yet.
-fn entry(shard: &str, kind: &str) -> IndexShard {
+pub(crate) fn entry(shard: &str, kind: &str) -> IndexShard {
     IndexShard {
         shard: shard.to_owned(),
         kind: kind.to_owned(),
@@ -344,6 +363,7 @@ fn entry(shard: &str, kind: &str) -> IndexShard {
         remark: String::new(),
         feeds: Vec::new(),
         lost: Vec::new(),
+        content: String::new(),
     }
 }
 
@@ -435,6 +455,14 @@ fn write_epss(folder: &Path, mut scores: Vec<(u32, u32, u32)>) -> io::Result<Ind
     scores.reverse();
     scores.dedup_by_key(|score| score.0);
     scores.reverse();
+    // A whole feed's percentiles follow from its scores, and are not delivered with them: the same are
+    // kept here, so that built and fetched data say the same. Those of a part do not follow.
+    let derived = epss::percentiles(&scores);
+    let fits =
+        |(score, derived): (&(u32, u32, u32), &u32)| score.2.abs_diff(*derived) <= PERCENTILE_ERROR_MAX;
+    if scores.iter().zip(&derived).all(fits) {
+        scores.iter_mut().zip(derived).for_each(|(score, derived)| score.2 = derived);
+    }
     let mut shard = entry(SHARD_EPSS, FILE_KIND_EPSS);
     in_file(folder, &mut shard, |output| {
         let (_, sha256, bytes) = epss::write(output, &scores)?;
@@ -446,7 +474,7 @@ fn write_epss(folder: &Path, mut scores: Vec<(u32, u32, u32)>) -> io::Result<Ind
 
 /// Makes a shard's file: written, synchronised, read-only, read back and compared, then named after
 /// its content.
-fn in_file(
+pub(crate) fn in_file(
     folder: &Path,
     entry: &mut IndexShard,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<Written>,

@@ -17,8 +17,8 @@ use zstd::zstd_safe::{CParameter, ParamSwitch};
 /// smaller blocks than texts: each look-up decompresses one of them.
 const BLOCK_BYTES: [usize; 2] = [1 << 10, 4 << 10];
 /// What fills blocks of its own: index into [`BLOCK_BYTES`].
-const STATEMENTS: usize = 0;
-const TEXTS: usize = 1;
+pub(crate) const STATEMENTS: usize = 0;
+pub(crate) const TEXTS: usize = 1;
 /// Blocks compressed at a time.
 const BATCH: usize = 256;
 /// zstd level: databases are built once and read often.
@@ -81,7 +81,7 @@ pub fn packages<W: Write>(output: W, sealed: &Sealed, resolved: &Resolved) -> io
         lost,
         ..Written::default()
     };
-    blocks.finish(&names, &items, &advisories, written)
+    blocks.finish(&names, &items, &advisories, &[], written)
 }
 
 /// Writes the shard of enrichments from (id, item) pairs sorted by id.
@@ -100,7 +100,7 @@ pub fn enrichments<W: Write>(output: W, entries: &[(String, Vec<u8>)]) -> io::Re
     }
     let count = names.len() as u64;
     let written = Written { records: count, packages: count, lost, ..Written::default() };
-    blocks.finish(&names, &items, &[], written)
+    blocks.finish(&names, &items, &[], &[], written)
 }
 
 /// The entries that stay, sorted by package name and id: of the words of one id of one source on one
@@ -192,7 +192,7 @@ fn dictionary(sealed: &Sealed) -> io::Result<Vec<u8>> {
 }
 
 /// Pieces of the sample one after the other: zstd takes any content as a dictionary.
-fn trained<'a>(sample: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+pub(crate) fn trained<'a>(sample: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut dictionary = Vec::new();
     let mut seen = 0_usize;
     for piece in sample {
@@ -204,7 +204,8 @@ fn trained<'a>(sample: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     dictionary
 }
 
-type Place = [u32; 3];
+/// Block, offset, length.
+pub(crate) type Place = [u32; 3];
 
 /// Makes frames that are quick to read: without Huffman codes, whose tables take longer to build than
 /// blocks as small as ours take to copy. The file grows by a twentieth.
@@ -215,7 +216,7 @@ fn compressor<'a>(prepared: &'a EncoderDictionary<'static>) -> io::Result<Compre
 }
 
 /// Items to compressed blocks in a file.
-struct Blocks<W: Write> {
+pub(crate) struct Blocks<W: Write> {
     writer: Writer<W>,
     dictionary: Vec<u8>,
     prepared: EncoderDictionary<'static>,
@@ -228,7 +229,8 @@ struct Blocks<W: Write> {
 }
 
 impl<W: Write> Blocks<W> {
-    fn new(output: W, kind: Kind, dictionary: Vec<u8>) -> io::Result<Self> {
+    /// Starts a file.
+    pub(crate) fn new(output: W, kind: Kind, dictionary: Vec<u8>) -> io::Result<Self> {
         let mut writer = Writer::new(output, kind)?;
         writer.begin(*b"DATA", Guard::Blocks)?;
         let prepared = EncoderDictionary::copy(&dictionary, LEVEL);
@@ -236,7 +238,7 @@ impl<W: Write> Blocks<W> {
         Ok(Self { writer, dictionary, prepared, growing, waiting, started: 0, offset: 0, table })
     }
     /// Keeps an item; `None` when it is larger than any block may be.
-    fn push(&mut self, content: usize, item: Vec<u8>) -> io::Result<Option<Place>> {
+    pub(crate) fn push(&mut self, content: usize, item: Vec<u8>) -> io::Result<Option<Place>> {
         let (Some(block), Some(bytes_max)) = (self.growing.get(content), BLOCK_BYTES.get(content)) else {
             return Ok(None);
         };
@@ -290,11 +292,13 @@ impl<W: Write> Blocks<W> {
         }
         Ok(())
     }
-    fn finish(
+    /// Ends the file; `more` are records that this program does not know.
+    pub(crate) fn finish(
         mut self,
         names: &[&str],
         items: &[Place],
         advisories: &[Place],
+        more: &[u8],
         written: Written,
     ) -> io::Result<Written> {
         self.end_block(STATEMENTS)?;
@@ -312,6 +316,10 @@ impl<W: Write> Blocks<W> {
         ] {
             writer.begin(tag, Guard::Whole)?;
             writer.write(&bytes)?;
+        }
+        if !more.is_empty() {
+            writer.begin(*b"MORE", Guard::Whole)?;
+            writer.write(more)?;
         }
         let (_, sha256, bytes) = writer.finish()?;
         Ok(Written { sha256, bytes, ..written })

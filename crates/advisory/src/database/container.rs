@@ -32,6 +32,8 @@ pub enum Kind {
     Vulnerabilities = 2,
     /// EPSS by CVE.
     Epss = 3,
+    /// Records of a kind of shard that this program does not know, kept for others.
+    Other = 4,
 }
 
 /// Name of a section.

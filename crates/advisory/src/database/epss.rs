@@ -29,13 +29,59 @@ pub fn millionths(share: f32) -> u32 {
 }
 
 fn share(bytes: &[u8]) -> Option<f32> {
+    Some((f64::from(millionths_at(bytes)?) / 1e6) as f32)
+}
+
+fn millionths_at(bytes: &[u8]) -> Option<u32> {
     let low = bytes.get(..3)?;
-    let value = low.iter().rev().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
-    Some((f64::from(value) / 1e6) as f32)
+    Some(low.iter().rev().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)))
+}
+
+/// All entries: key, probability, percentile in millionths. Each block is checked.
+pub fn entries(container: &Container) -> Result<Vec<(u32, u32, u32)>, String> {
+    verify(container)?;
+    let data = section(container, *b"EDAT")?;
+    let entry = |bytes: &[u8]| {
+        Some((u32_at(bytes, 0)?, millionths_at(bytes.get(4..)?)?, millionths_at(bytes.get(7..)?)?))
+    };
+    data.chunks(ENTRY).map(|bytes| entry(bytes).ok_or_else(|| "its last entry".to_owned())).collect()
+}
+
+/// Percentiles in millionths that follow from the scores of all: the share of scores that are not
+/// higher, rounded up to five digits. FIRST ranks scores before rounding them; of those that are equal
+/// when rounded all get the middle rank here.
+pub fn percentiles(entries: &[(u32, u32, u32)]) -> Vec<u32> {
+    let mut order: Vec<(u32, usize)> = entries.iter().map(|entry| entry.1).zip(0..).collect();
+    order.sort_unstable();
+    let mut found = vec![0; entries.len()];
+    let mut below = 0_u64;
+    let count = (entries.len() as u64).max(1);
+    for group in order.chunk_by(|one, other| one.0 == other.0) {
+        let equal = group.len() as u64;
+        // Twice the mean of the ranks below + 1 … below + equal.
+        let rank = below * 2 + equal + 1;
+        let percentile = (rank * 100_000).div_ceil(count * 2).min(100_000) as u32 * 10;
+        for (_, at) in group {
+            if let Some(place) = found.get_mut(*at) {
+                *place = percentile;
+            }
+        }
+        below += equal;
+    }
+    found
 }
 
 /// Writes the file from entries (key, probability, percentile in millionths) sorted by key.
 pub fn write<W: Write>(output: W, entries: &[(u32, u32, u32)]) -> io::Result<(W, String, u64)> {
+    write_with(output, entries, &[])
+}
+
+/// The same, with records that this program does not know.
+pub fn write_with<W: Write>(
+    output: W,
+    entries: &[(u32, u32, u32)],
+    more: &[u8],
+) -> io::Result<(W, String, u64)> {
     let mut writer = Writer::new(output, Kind::Epss)?;
     let mut index = Vec::new();
     writer.begin(*b"EDAT", Guard::Blocks)?;
@@ -52,6 +98,10 @@ pub fn write<W: Write>(output: W, entries: &[(u32, u32, u32)]) -> io::Result<(W,
     }
     writer.begin(*b"EKEY", Guard::Whole)?;
     writer.write(&index)?;
+    if !more.is_empty() {
+        writer.begin(*b"MORE", Guard::Whole)?;
+        writer.write(more)?;
+    }
     writer.finish()
 }
 

@@ -30,6 +30,9 @@ pub struct Index {
     pub built: Timestamp,
     /// Shards, sorted by name.
     pub shards: Vec<IndexShard>,
+    /// The publication that shards with a content digest were fetched from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publication: Option<Publication>,
 }
 
 /// One shard.
@@ -62,6 +65,38 @@ pub struct IndexShard {
     /// What import lost of it, one entry for each kind of trouble.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Loss>,
+    /// Content digest of its records, for a shard that was fetched; empty for one that was built here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
+}
+
+/// The publication that a folder's data were fetched from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Its name.
+    pub publication: String,
+    /// Its number.
+    pub sequence: u64,
+    /// When it was made.
+    pub made: Timestamp,
+    /// Until when it is fresh.
+    pub expires: Timestamp,
+    /// Ids of the trusted keys that signed it; empty for an unsigned one.
+    #[serde(default)]
+    pub signers: Vec<String>,
+    /// Name of the index in this folder, as it was received.
+    pub file: String,
+    /// Shards that it has and that are not installed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+impl Publication {
+    /// Whether the index's file name is one that this program makes.
+    pub fn file_is_sound(&self) -> bool {
+        let middle = self.file.strip_prefix("published-").and_then(|rest| rest.strip_suffix(".swi"));
+        middle.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
 }
 
 impl IndexShard {

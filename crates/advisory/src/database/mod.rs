@@ -10,7 +10,7 @@
 //! # File, version 1
 //!
 //! All numbers are little-endian. Head: `SEAWDB\r\n`, u32 version, u32 kind (1 packages,
-//! 2 vulnerabilities, 3 EPSS). Sections, aligned to 8 bytes. Table: for each section 4 bytes of name,
+//! 2 vulnerabilities, 3 EPSS, 4 others). Sections, aligned to 8 bytes. Table: for each section 4 bytes of name,
 //! u32 CRC32 (0: its blocks are checked one by one), u64 offset, u64 length. Foot: u64 offset of the
 //! table, u32 count, u32 CRC32 of the table, `SEAWEND\n`.
 //!
@@ -23,6 +23,7 @@
 //! | `ITEM` | for each name: u32 block, u32 offset, u32 length of its item |
 //! | `ADVI` | for each advisory number: the same three numbers |
 //! | `TAIL` | numbers of names, sorted by last part (after `:` or `/`) and then by name; empty when no name has parts |
+//! | `MORE` | canonical records of kinds that this program does not know (see `deliver`) |
 //! | `EDAT`, `EKEY` | EPSS (see `epss`; `EIDX` was the index of larger blocks) |
 //!
 //! A package's item: count, then for each entry the number of the advisory and what it says of the
@@ -42,9 +43,9 @@ pub mod epss;
 pub mod index;
 pub mod shard;
 pub mod stored;
-mod wire;
+pub(crate) mod wire;
 
-pub use index::{Index, IndexShard};
+pub use index::{Index, IndexShard, Publication};
 
 use crate::build::join;
 use crate::{Error, Lookup, LookupError, Loss, Record, Starter};
@@ -66,6 +67,7 @@ pub struct Database {
     built: Option<Timestamp>,
     digest: String,
     shards: BTreeMap<String, Entry>,
+    publication: Option<Publication>,
     starter: Starter,
 }
 
@@ -105,6 +107,7 @@ impl Database {
                 notes.push(Note::gap("database-index", "database", &facts.shard, detail));
                 continue;
             }
+            notes.extend(absent_knowledge(&facts));
             shards.insert(facts.shard.clone(), Entry { facts, opened: OnceLock::new() });
         }
         let value = Self {
@@ -112,6 +115,7 @@ impl Database {
             built: Some(index.built),
             digest: format!("sha256:{}", hex(&Sha256::digest(&bytes))),
             shards,
+            publication: index.publication,
             starter: Starter::new(),
         };
         Ok(Outcome { value, notes })
@@ -123,6 +127,7 @@ impl Database {
             built: None,
             digest: String::new(),
             shards: BTreeMap::new(),
+            publication: None,
             starter: Starter::new(),
         }
     }
@@ -133,6 +138,10 @@ impl Database {
     /// Digest over the index, or empty.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+    /// The publication that the data were fetched from, at least in part.
+    pub fn publication(&self) -> Option<&Publication> {
+        self.publication.as_ref()
     }
     /// All shards: installed ones, and those of the starter set where nothing is installed.
     pub fn status(&self) -> DataStatus {
@@ -192,6 +201,22 @@ impl Database {
     }
 }
 
+/// What a scan must say of knowledge about vulnerabilities that the last update could not have. (What is
+/// missing about packages is told to who asks for them.) Without the catalogue of what is exploited a
+/// verdict may be milder than it should; the rest only makes severities unknown, which count.
+fn absent_knowledge(facts: &IndexShard) -> Option<Note> {
+    let lost = facts.lost.iter().find(|loss| loss.code == crate::import::FAILED)?;
+    if facts.kind == FILE_KIND_PACKAGES {
+        return None;
+    }
+    let is_nothing = facts.records == 0 && facts.shard != crate::build::SHARD_EPSS;
+    let (code, subject) = (crate::import::FAILED, facts.shard.clone());
+    Some(match is_nothing {
+        true => Note::gap(code, "database", subject, format!("{}: nothing of it is known", lost.detail)),
+        false => Note::info(code, "database", subject, lost.detail.clone()),
+    })
+}
+
 impl Lookup for Database {
     fn source(&self, shard: &str) -> Option<DataSource> {
         match self.shards.get(shard) {
@@ -216,6 +241,15 @@ impl Lookup for Database {
             records.extend(more);
         }
         Ok(records)
+    }
+    fn expires(&self) -> Option<Timestamp> {
+        // Of data that were built here since nobody promised anything.
+        let fetched = self.shards.values().any(|entry| !entry.facts.content.is_empty());
+        self.publication.as_ref().filter(|_| fetched).map(|publication| publication.expires)
+    }
+    fn is_left_out(&self, shard: &str) -> bool {
+        let missing = self.publication.as_ref().map(|publication| &publication.missing);
+        missing.is_some_and(|missing| missing.iter().any(|name| name == shard))
     }
     fn lost(&self, shard: &str) -> &[Loss] {
         self.shards.get(shard).map_or(&[], |entry| &entry.facts.lost)

@@ -136,6 +136,22 @@ impl Shard {
         }
         Ok(names)
     }
+    /// Number of advisories.
+    pub fn advisory_count(&self) -> Result<usize, LookupError> {
+        Ok(self.section(*b"ADVI")?.len() / PLACE_ENTRY)
+    }
+    /// The stored item of the name at a place of the sorted list.
+    pub fn stored_item(&self, index: usize) -> Result<Vec<u8>, LookupError> {
+        self.item(*b"ITEM", index, &mut None).map(<[u8]>::to_vec)
+    }
+    /// The stored advisory with a number.
+    pub fn stored_advisory(&self, number: usize) -> Result<Vec<u8>, LookupError> {
+        self.item(*b"ADVI", number, &mut None).map(<[u8]>::to_vec)
+    }
+    /// Records of kinds that this program does not know, in canonical form.
+    pub fn more(&self) -> Result<&[u8], LookupError> {
+        self.section(*b"MORE")
+    }
     /// Reads everything; the first thing that is wrong is the error.
     pub fn verify(&self, kind: Kind) -> Result<(), LookupError> {
         self.container.check().map_err(|damage| self.damaged(&damage.to_string()))?;

@@ -234,6 +234,47 @@ pub fn decode_package(
     Ok(())
 }
 
+/// The same without understanding what is said: the advisory's number and the bytes, entry by entry.
+pub fn split_package(bytes: &[u8], each: &mut dyn FnMut(u32, &[u8])) -> Result<(), Malformed> {
+    let mut wire = Wire::new(bytes);
+    let mut value = Affected::default();
+    for _ in 0..wire.number()? {
+        let advisory = u32::try_from(wire.number()?).map_err(|_| Malformed)?;
+        let start = bytes.len() - wire.left();
+        load_affected(&mut wire, &mut value)?;
+        each(advisory, bytes.get(start..bytes.len() - wire.left()).unwrap_or_default());
+    }
+    if wire.left() == 0 { Ok(()) } else { Err(Malformed) }
+}
+
+/// Whether bytes are what one advisory says of a package, and nothing else.
+pub fn is_affected(bytes: &[u8]) -> bool {
+    let mut wire = Wire::new(bytes);
+    load_affected(&mut wire, &mut Affected::default()).is_ok() && wire.left() == 0
+}
+
+/// A package's item out of entries whose bytes are at hand.
+pub fn join_package(entries: &[(u32, &[u8])]) -> Vec<u8> {
+    let mut bytes = encode(&(entries.len() as u32));
+    for (advisory, affected) in entries {
+        bytes.extend_from_slice(&encode(advisory));
+        bytes.extend_from_slice(affected);
+    }
+    bytes
+}
+
+/// Id and source of what [`encode_vulnerabilities`] and [`encode_advisory`] wrote one after the other.
+pub fn name_of(bytes: &[u8]) -> Result<(&str, &str), Malformed> {
+    let mut wire = Wire::new(bytes);
+    for _ in 0..wire.number()? {
+        wire.text()?;
+        for _ in 0..wire.number()? {
+            wire.text()?;
+        }
+    }
+    Ok((wire.text()?, wire.text()?))
+}
+
 /// Lays a [`StoredAffected`] into a value whose memory is used again. By hand, not by its derived
 /// reader: look-ups spend most of their time here.
 fn load_affected(wire: &mut Wire<'_>, value: &mut Affected) -> Result<(), Malformed> {

@@ -48,6 +48,10 @@ impl<'a> Wire<'a> {
         let length = self.number()?;
         std::str::from_utf8(self.take(length)?).map_err(|_| Malformed)
     }
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
     /// A count of things that take at least one byte each: a false one cannot make a list grow.
     pub fn bounded(&self, count: u64) -> usize {
         usize::try_from(count).unwrap_or(usize::MAX).min(self.rest.len())

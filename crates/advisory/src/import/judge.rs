@@ -5,13 +5,29 @@
 
 use super::manifest::{Manifest, ManifestEntry};
 use crate::Loss;
+use crate::build::{SHARD_EPSS, SHARD_KEV, SHARD_SSVC, SHARD_VULNERABILITIES, entry};
 use crate::database::IndexShard;
-use crate::database::index::FILE_KIND_PACKAGES;
+use crate::database::index::{FILE_KIND_PACKAGES, FILE_KIND_STATUS};
 use crate::loss::Losses;
 use seaworthy_types::{Completeness, Date, Note, Timestamp, distribution, ecosystem};
 use std::collections::{BTreeMap, BTreeSet};
 
 const STRAYS: &str = "only records that stand in other ecosystems' data; its own data were not imported";
+
+/// `code` of what is remembered of feeds that an update could not have.
+pub const FAILED: &str = "feed-failed";
+
+/// How a file of a feed came over the network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// Whether there is a copy, of now or of an earlier time.
+    pub is_here: bool,
+    /// When its server last said that the copy is the present version; empty when that says nothing of the
+    /// age (a mirror's word).
+    pub as_of: Option<Timestamp>,
+    /// Why it could not be had now.
+    pub failure: Option<String>,
+}
 
 /// A file and how reading it went.
 pub(super) struct ReadFile {
@@ -20,14 +36,30 @@ pub(super) struct ReadFile {
     pub part: String,
     pub path: String,
     pub error: Option<String>,
+    pub arrival: Option<Arrival>,
 }
 
 impl ReadFile {
+    fn is_absent(&self) -> bool {
+        self.arrival.as_ref().is_some_and(|arrival| !arrival.is_here)
+    }
+    /// Why an earlier copy was read.
+    fn is_copy(&self) -> Option<&str> {
+        self.arrival.as_ref().filter(|arrival| arrival.is_here)?.failure.as_deref()
+    }
+    fn confirmed(&self) -> Option<Timestamp> {
+        self.arrival.as_ref()?.as_of
+    }
+    fn trouble(&self) -> String {
+        let what = if self.is_absent() { "downloaded" } else { "read" };
+        format!("`{}` could not be {what}", self.path)
+    }
     /// The gap of a file that could not be read.
     pub fn note(&self) -> Option<Note> {
         let error = self.error.as_ref()?;
-        let detail = format!("this file could not be read and its data are missing ({error})");
-        Some(Note::gap("feed-failed", self.feed, &self.path, detail))
+        let what = if self.is_absent() { "downloaded" } else { "read" };
+        let detail = format!("this file could not be {what} and its data are missing ({error})");
+        Some(Note::gap(FAILED, self.feed, &self.path, detail))
     }
     /// Whether this file is where a shard's data come from.
     fn is_home_of(&self, shard: &str) -> bool {
@@ -97,14 +129,58 @@ impl Judge<'_> {
     }
     /// What a failed file was to bring to shards that stay as they are.
     pub fn stay(&self, kept: &mut IndexShard) {
-        const CODE: &str = "feed-failed";
-        kept.lost.retain(|loss| loss.code != CODE);
+        kept.lost.retain(|loss| loss.code != FAILED);
         for file in self.files.iter().filter(|file| file.is_home_of(&kept.shard)) {
             if file.error.is_some() && kept.kind == FILE_KIND_PACKAGES {
-                let detail = format!("the last update could not read `{}`: these data are older", file.path);
-                kept.lost.push(Loss { code: CODE.into(), detail, count: 1, ..Loss::default() });
+                let what = if file.is_absent() { "download" } else { "read" };
+                let detail =
+                    format!("the last update could not {what} `{}`: these data are older", file.path);
+                kept.lost.push(failed(detail));
             }
         }
+    }
+    /// Shards that were made from an earlier copy of a file say so.
+    pub fn remember_copies(&self, shards: &mut [IndexShard], from: &BTreeMap<String, BTreeSet<u32>>) {
+        for shard in shards {
+            let numbers = from.get(&shard.shard).into_iter().flatten();
+            for file in numbers.filter_map(|number| self.files.get(*number as usize)) {
+                if let Some(why) = file.is_copy().filter(|_| file.is_home_of(&shard.shard)) {
+                    let day =
+                        file.confirmed().map_or("an unknown day".into(), |time| time.date().to_string());
+                    let detail = format!(
+                        "the last update could not download `{}` ({why}): its copy of {day} was used",
+                        file.path
+                    );
+                    shard.lost.push(failed(detail));
+                }
+            }
+        }
+    }
+    /// Knowledge about vulnerabilities that is not installed because its file did not come. (Of packages
+    /// no entry is needed: a shard that is not there is a gap for whoever asks for it.)
+    pub fn remember_absent(&self, shards: &mut Vec<IndexShard>) {
+        for file in self.files.iter().filter(|file| file.error.is_some() && file.is_absent()) {
+            if !file.part.is_empty() || !file.ecosystem.is_empty() {
+                continue;
+            }
+            let name = match file.feed {
+                SHARD_KEV => SHARD_KEV,
+                SHARD_EPSS => SHARD_EPSS,
+                SHARD_SSVC => SHARD_SSVC,
+                _ => SHARD_VULNERABILITIES,
+            };
+            let lost = failed(format!("the last update could not download `{}`", file.path));
+            match shards.iter_mut().find(|shard| shard.shard == name) {
+                Some(there) => there.lost.push(lost),
+                None => {
+                    let mut absent = entry(name, FILE_KIND_STATUS);
+                    (absent.completeness, absent.remark) = (Completeness::Partial, file.trouble());
+                    absent.lost.push(lost);
+                    shards.push(absent);
+                }
+            }
+        }
+        shards.sort_by(|one, other| one.shard.cmp(&other.shard));
     }
     /// Sets feeds, completeness, remark and day of each shard.
     pub fn judge(&self, shards: &mut [IndexShard], from: &BTreeMap<String, BTreeSet<u32>>) {
@@ -122,7 +198,7 @@ impl Judge<'_> {
             }
             for file in self.files.iter().filter(|file| file.error.is_some()) {
                 if self.misses(shard, file, &files, &names) {
-                    remarks.insert(format!("`{}` could not be read", file.path));
+                    remarks.insert(file.trouble());
                 }
             }
             self.apply(shard, &files, remarks);
@@ -156,11 +232,22 @@ impl Judge<'_> {
             }
         }
         let by_path = entries.iter().filter_map(|entry| entry.as_of).max();
+        // The oldest of the files where its data come from.
+        let homes = || files.iter().filter(|file| file.is_home_of(&shard.shard));
+        let confirmed = homes().filter_map(|file| file.confirmed()).min();
+        let is_copy = homes().any(|file| file.is_copy().is_some());
         let in_path = files.iter().filter_map(|file| date_in(&file.path)).max();
-        shard.as_of = by_name.or(by_path).or(self.manifest.as_of).or(shard.as_of).or(in_path);
+        shard.as_of = by_name.or(by_path).or(self.manifest.as_of).or(confirmed).or(shard.as_of).or(in_path);
+        if is_copy {
+            shard.as_of = shard.as_of.into_iter().chain(confirmed).min();
+        }
         shard.completeness = if partial { Completeness::Partial } else { Completeness::Complete };
         shard.remark = remarks.into_iter().collect::<Vec<_>>().join("; ");
     }
+}
+
+fn failed(detail: String) -> Loss {
+    Loss { code: FAILED.into(), detail, count: 1, ..Loss::default() }
 }
 
 /// The day in a file's name: `epss_scores-2026-08-16.csv.gz`.
@@ -175,7 +262,7 @@ mod tests {
     use super::*;
 
     fn file(ecosystem: &'static str, part: &str, path: &str) -> ReadFile {
-        ReadFile { feed: "f", ecosystem, part: part.into(), path: path.into(), error: None }
+        ReadFile { feed: "f", ecosystem, part: part.into(), path: path.into(), error: None, arrival: None }
     }
 
     #[test]

@@ -7,9 +7,11 @@ pub mod files;
 mod judge;
 pub mod manifest;
 
+pub use judge::{Arrival, FAILED};
+
 use crate::Error;
 use crate::build::Builder;
-use crate::database::index::FORMAT;
+use crate::database::index::{FILE_KIND_STATUS, FORMAT};
 use crate::database::{Index, IndexShard};
 use crate::feed::{Feed, Sink};
 use crate::install::Installation;
@@ -17,6 +19,7 @@ use files::{MirrorFile, Opener};
 use judge::{Judge, ReadFile};
 use manifest::{MANIFEST_FILE, Manifest};
 use seaworthy_types::{DataStatus, Note, Outcome, Timestamp};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What to import, and where to.
@@ -33,6 +36,9 @@ pub struct Import<'a> {
     pub manifest: Option<&'a Path>,
     /// What becomes of installed shards that these sources do not speak of.
     pub others: Others,
+    /// How the files came here when they were downloaded, by path: then no others are read, and those that
+    /// could not be had are remembered in the index. `None` for feeds that somebody laid there.
+    pub arrivals: Option<&'a BTreeMap<String, Arrival>>,
 }
 
 /// What becomes of installed shards that an import does not speak of.
@@ -95,7 +101,8 @@ impl Import<'_> {
             return Err(Error::NothingToImport);
         }
         let mut builder = Builder::new(installation.building(), self.now);
-        let read = read_all(&claimed, installation.building(), &mut builder, progress);
+        let mut read = read_all(&claimed, installation.building(), &mut builder, progress);
+        self.arrived(&mut read);
         let records = builder.records();
         progress(Progress { done: claimed.len(), total: claimed.len(), path: "", records });
         let failed = |source| Error::Io { what: "building in", path: self.database.to_owned(), source };
@@ -106,12 +113,14 @@ impl Import<'_> {
         let judge = Judge { files: &read, manifest: &manifest };
         judge.judge(&mut built.shards, &built.files);
         judge.attach(built.losses, &mut built.shards, &built.files);
+        judge.remember_copies(&mut built.shards, &built.files);
         notes.extend(built.notes);
         notes.extend(read.iter().filter_map(ReadFile::note));
-        let mut index = Index { format: FORMAT, built: self.now, shards: built.shards };
+        let mut index = Index { format: FORMAT, built: self.now, shards: built.shards, publication: None };
         if self.others == Others::Keep {
             keep_others(self.database, &mut index, &judge, &mut notes);
         }
+        judge.remember_absent(&mut index.shards);
         installation.commit(&index)?;
         notes.sort();
         let value = Imported {
@@ -121,6 +130,25 @@ impl Import<'_> {
             status: crate::Database::open(self.database)?.value.status(),
         };
         Ok(Outcome { value, notes })
+    }
+
+    /// Says of each file how it came here, and adds those that did not come.
+    fn arrived(&self, read: &mut Vec<ReadFile>) {
+        for (path, arrival) in self.arrivals.into_iter().flatten() {
+            if let Some(file) = read.iter_mut().find(|file| file.path == *path) {
+                file.arrival = Some(arrival.clone());
+            } else if let (Some(failure), Some((feed, part))) = (&arrival.failure, self.claim(path)) {
+                let about = feed.about();
+                read.push(ReadFile {
+                    feed: about.name,
+                    ecosystem: about.ecosystem,
+                    part,
+                    path: path.clone(),
+                    error: Some(failure.clone()),
+                    arrival: Some(arrival.clone()),
+                });
+            }
+        }
     }
 
     /// The manifest that was named, or the one beside the feeds, or an empty one.
@@ -139,6 +167,9 @@ impl Import<'_> {
             let listed =
                 listed.map_err(|error| Error::Io { what: "listing", path: source.clone(), source: error })?;
             for file in listed.into_iter().filter(|file| !manifest.ignores(&file.path)) {
+                if self.arrivals.is_some_and(|known| known.get(&file.path).is_none_or(|one| !one.is_here)) {
+                    continue;
+                }
                 match self.claim(&file.path) {
                     Some((feed, part)) => claimed.push(Claimed { file, feed, part }),
                     None if file.path == MANIFEST_FILE => {}
@@ -198,6 +229,7 @@ fn read_all(
             part: part.clone(),
             path: file.path.clone(),
             error,
+            arrival: None,
         });
         if builder.has_failed() {
             break;
@@ -228,14 +260,24 @@ fn keep_others(folder: &Path, index: &mut Index, judge: &Judge<'_>, notes: &mut 
             return;
         }
     };
-    for mut shard in old.into_iter().flat_map(|(index, _)| index.shards) {
-        let rebuilt = index.shards.iter().any(|new| new.shard == shard.shard);
+    let Some((old, _)) = old else { return };
+    let publication = old.publication;
+    for mut shard in old.shards {
+        let has = |name: &str| index.shards.iter().any(|new| new.shard == name);
+        // A status speaks of what is in the shard of vulnerabilities.
+        let rebuilt =
+            has(&shard.shard) || (shard.kind == FILE_KIND_STATUS && has(crate::build::SHARD_VULNERABILITIES));
         if !rebuilt && keepable(folder, &shard) {
             judge.stay(&mut shard);
             index.shards.push(shard);
         }
     }
     index.shards.sort_by(|one, other| one.shard.cmp(&other.shard));
+    // What was fetched keeps its origin; a shard that was built here now is no longer missing.
+    index.publication = publication.map(|mut publication| {
+        publication.missing.retain(|name| !index.shards.iter().any(|shard| shard.shard == *name));
+        publication
+    });
 }
 
 fn keepable(folder: &Path, shard: &IndexShard) -> bool {

@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments, config: &Config, options: &ExplainArguments) -
     let result = seaworthy_scan::scan(&setup.request(&target, &policy), &bar);
     bar.finish();
     let report = result?;
-    let explanations = explain(&report.inventory, setup.database(), &options.id)?;
+    let explanations = explain(&report.inventory, &*setup.database(), &options.id)?;
     let enrichment = setup.database().enrichment(&main_id(&report, &options.id))?;
     let text = render(&report, &options.id, &explanations, &enrichment)?;
     let mut out = crate::output::stdout();

@@ -11,6 +11,7 @@ mod scan;
 mod setup;
 mod several;
 mod targets;
+mod verify_self;
 
 use crate::arguments::{Arguments, Command};
 use crate::config;
@@ -22,11 +23,16 @@ use std::path::Path;
 /// Runs what was typed.
 pub fn run(arguments: Arguments) -> Result<Code> {
     let config = config::load(arguments.config.as_deref())?;
+    let mut arguments = arguments;
+    if let Some(registry) = arguments.command.registry_mut() {
+        registry.configured = config.registry.clone();
+    }
     match &arguments.command {
         Command::Scan(options) => scan::run(&arguments, &config, options),
         Command::Explain(options) => explain::run(&arguments, &config, options),
         Command::Db(command) => db::run(&arguments, &config, command),
         Command::Pull(options) => pull::run(&arguments, options),
+        Command::VerifySelf(options) => verify_self::run(options),
         Command::List(options) => list::run(options),
         Command::Cache(command) => cache::run(&arguments, &config, command),
         Command::Completions { shell } => {
@@ -41,6 +47,11 @@ pub fn run(arguments: Arguments) -> Result<Code> {
 pub fn read() -> Result<Code> {
     seaworthy_scan::reader::child_main().context("the parsing process failed")?;
     Ok(Code::Clean)
+}
+
+/// The process that tries the lock, which `verify-self` itself starts.
+pub fn try_lock() -> Result<Code> {
+    verify_self::try_lock()
 }
 
 fn manual(folder: &Path) -> Result<Code> {

@@ -3,12 +3,14 @@
 use crate::arguments::RegistryArguments;
 use anyhow::{Context, Result, bail};
 use seaworthy_image::host_platform;
-use seaworthy_net::registry::{Client, Manifest, Names, Options, System};
+use seaworthy_net::registry::{Client, Descriptor, Manifest, Names, Options, System};
 use seaworthy_scan::{Elsewhere, TargetSpec};
 use seaworthy_types::{Digest, ImageRef, Platform};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Forces a target to be an image in a registry.
 const PREFIX: &str = "registry:";
@@ -35,8 +37,30 @@ pub fn named(target: &str) -> Result<Option<ImageRef>> {
 
 /// A client as the arguments say.
 pub fn client(arguments: &RegistryArguments, image: &ImageRef) -> Arc<Client> {
-    let mut settings = Options { ca_files: arguments.ca.clone(), ..Options::default() };
-    settings.is_anonymous = arguments.anonymous;
+    let configured = &arguments.configured;
+    let shown = |cert: &Option<PathBuf>, key: &Option<PathBuf>| cert.clone().zip(key.clone());
+    let client_certificate = shown(&arguments.client_cert, &arguments.client_key)
+        .or_else(|| shown(&configured.client_cert, &configured.client_key));
+    let mut settings = Options {
+        ca_files: arguments.ca.iter().chain(&configured.ca).cloned().collect(),
+        client_certificate,
+        is_anonymous: arguments.anonymous,
+        mirrors: configured.mirrors.clone(),
+        allows_plain: arguments.insecure,
+        reads_settings_of_others: configured.settings_of_others.unwrap_or(true),
+        ..Options::default()
+    };
+    let patience = &mut settings.patience;
+    if let Some(tries) = arguments.tries {
+        (patience.tries, patience.breaks) = (tries, tries);
+    }
+    if let Some(timeout) = arguments.timeout.map(Duration::from_secs) {
+        (patience.answer, patience.stall) = (timeout, timeout);
+        (patience.connect, patience.document) = (timeout.min(patience.connect), timeout);
+    }
+    if !arguments.mirror.is_empty() {
+        settings.mirrors.insert(image.registry().to_owned(), arguments.mirror.clone());
+    }
     if arguments.insecure {
         settings.insecure.insert(image.registry().to_owned());
     }
@@ -71,19 +95,80 @@ pub fn resolve(
 ) -> Result<Arc<dyn Elsewhere>> {
     let client = client(arguments, image);
     let found = manifest(&client, image, platform);
-    let manifest = match target.starts_with(PREFIX) {
-        true => found?,
+    let manifest = found_or_no_file(found, target)?;
+    remote(client, image.to_string(), manifest)
+}
+
+/// A manifest as something to scan.
+fn remote(client: Arc<Client>, name: String, manifest: Manifest) -> Result<Arc<dyn Elsewhere>> {
+    if let Names::Index(_) = manifest.names {
+        bail!("{name}: the index names another index where an image should be");
+    }
+    if let Some(kind) = manifest.kind_of_artifact() {
+        bail!(
+            "{name} is no image but an artifact of the type `{kind}` (a chart, signature or the like). \
+             Try: name an image; seaworthy pull fetches artifacts too"
+        );
+    }
+    Ok(Arc::new(Remote { client, name, manifest }))
+}
+
+fn found_or_no_file<T>(found: Result<T>, target: &str) -> Result<T> {
+    match target.starts_with(PREFIX) {
+        true => found,
         // Whoever meant a file should learn that there is none.
         false => found.with_context(|| {
             format!(
                 "there is no file `{target}` (one that an engine holds: docker:{target}), and in a registry"
             )
-        })?,
-    };
-    if let Names::Index(_) = manifest.names {
-        bail!("{image}: the index names another index where an image should be");
+        }),
     }
-    Ok(Arc::new(Remote { client, name: image.to_string(), manifest }))
+}
+
+/// An image of an index that is asked for when its turn comes.
+pub struct OfIndex {
+    client: Arc<Client>,
+    image: ImageRef,
+    descriptor: Descriptor,
+    /// What people call it: the image and its platform.
+    pub name: String,
+}
+
+impl OfIndex {
+    /// Asks for it.
+    pub fn find(&self) -> Result<Arc<dyn Elsewhere>> {
+        let manifest = self.client.manifest_of(&self.image, &self.descriptor)?;
+        remote(Arc::clone(&self.client), self.image.to_string(), manifest)
+    }
+}
+
+/// The images of every platform, in the order of the index; of an image without an index that alone.
+/// Statements about images are none.
+pub fn platforms(arguments: &RegistryArguments, target: &str, image: &ImageRef) -> Result<Vec<OfIndex>> {
+    let client = client(arguments, image);
+    let top = found_or_no_file(client.manifest(image).map_err(anyhow::Error::from), target)?;
+    let alone = [Descriptor::of(&top)];
+    let all: Vec<&Descriptor> = match &top.names {
+        Names::Index(_) => top.images(),
+        Names::Image { .. } => alone.iter().collect(),
+    };
+    if all.is_empty() {
+        bail!("{image}: its index names no image");
+    }
+    let mut names = BTreeSet::new();
+    let one = |descriptor: &Descriptor| {
+        let platform = descriptor.platform.as_ref().map(Platform::to_string);
+        let mut name = match platform {
+            Some(platform) => format!("{target} {platform}"),
+            None => target.to_owned(),
+        };
+        // Windows has several of one platform.
+        if !names.insert(name.clone()) {
+            name = format!("{name} {}", descriptor.digest);
+        }
+        OfIndex { client: Arc::clone(&client), image: image.clone(), descriptor: descriptor.clone(), name }
+    };
+    Ok(all.into_iter().map(one).collect())
 }
 
 impl Elsewhere for Remote {
@@ -102,7 +187,13 @@ impl Elsewhere for Remote {
         }
     }
     fn read(&self, digest: Digest, size: u64, verifies: bool) -> io::Result<Box<dyn Read + Send>> {
-        let reader = self.client.blob(&self.manifest.image, digest, size).map_err(io::Error::other)?;
+        let urls = match &self.manifest.names {
+            Names::Image { layers, .. } => layers.iter().find(|layer| layer.digest == digest),
+            Names::Index(_) => None,
+        };
+        let urls = urls.map(|layer| layer.urls.as_slice()).unwrap_or_default();
+        let reader =
+            self.client.blob_at(&self.manifest.image, digest, size, urls).map_err(io::Error::other)?;
         Ok(Box::new(if verifies { reader } else { reader.verified_by_reader() }))
     }
 }

@@ -1,12 +1,13 @@
 //! From arguments and configuration to what the pipeline is told.
 
+use super::db::Refresher;
 use crate::arguments::{Arguments, TargetArguments};
 use crate::config::{Config, size};
 use crate::files;
 use anyhow::{Context, Result};
 use seaworthy_advisory::Database;
 use seaworthy_policy::Policy;
-use seaworthy_scan::{Archive, Cache, Elsewhere, Isolation, Request, TargetSpec};
+use seaworthy_scan::{Archive, Cache, Elsewhere, Isolation, Refresh, Request, TargetSpec};
 use seaworthy_types::{DataStatus, Limits, Note, Platform, Timestamp};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,7 +48,8 @@ pub struct Chosen {
 
 /// Everything that requests borrow, whatever their target.
 pub struct Setup {
-    database: Database,
+    database: Arc<Database>,
+    refresher: Option<Refresher>,
     /// Remarks on the database itself.
     pub data_notes: Vec<Note>,
     data_status: DataStatus,
@@ -76,13 +78,16 @@ impl Setup {
             true => Isolation::InProcess,
             false => Isolation::Child(std::env::current_exe().context("finding this program's own file")?),
         };
+        let refresher =
+            target.update.then(|| Refresher::new(arguments, config, &target.registry)).transpose()?;
         Ok(Self {
             data_status: DataStatus {
                 built: outcome.value.built(),
                 digest: outcome.value.digest().to_owned(),
                 sources: Vec::new(),
             },
-            database: outcome.value,
+            database: Arc::new(outcome.value),
+            refresher,
             data_notes: outcome.notes,
             cache,
             reference: target.reference.clone(),
@@ -93,9 +98,10 @@ impl Setup {
         })
     }
 
-    /// The data.
-    pub fn database(&self) -> &Database {
-        &self.database
+    /// The data: those that a scan was judged by, when they were brought up to date for it.
+    pub fn database(&self) -> Arc<Database> {
+        let fresh = self.refresher.as_ref().and_then(Refresher::database);
+        fresh.unwrap_or_else(|| Arc::clone(&self.database))
     }
 
     /// What the pipeline is told.
@@ -113,9 +119,10 @@ impl Setup {
             now: self.now,
             policy,
             data_age_days_max: self.data_age_days_max,
-            data: &self.database,
+            data: &*self.database,
             data_status: self.data_status.clone(),
             data_notes: &self.data_notes,
+            refresh: self.refresher.as_ref().map(|refresher| refresher as &dyn Refresh),
             tool_version: env!("CARGO_PKG_VERSION").into(),
         }
     }

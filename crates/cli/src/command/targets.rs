@@ -4,8 +4,9 @@
 use super::setup::{Chosen, platform};
 use super::{engine, registry};
 use crate::arguments::TargetArguments;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use seaworthy_scan::TargetSpec;
+use seaworthy_types::ImageRef;
 
 /// A target that has a name, and has not been looked for.
 pub struct Planned {
@@ -30,10 +31,14 @@ impl Planned {
 
 /// Every target that was named, in that order. What can be wrong with the words is said here.
 pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planned>> {
-    let wish = options.platform.as_deref().map(platform).transpose()?;
+    let is_all = wants_all(options);
+    let wish = options.platform.as_deref().filter(|_| !is_all).map(platform).transpose()?;
     let mut all = Vec::with_capacity(names.len());
     for name in names {
         if let Some(wanted) = engine::named(name) {
+            if is_all {
+                bail!("--platform all is for images in a registry: name the platform of `{name}`");
+            }
             all.extend(engine::planned(&options.engine, name, wanted, wish.clone())?);
             continue;
         }
@@ -43,6 +48,16 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
             );
         }
         let image = registry::named(name)?;
+        if is_all {
+            let Some(image) = image else {
+                bail!(
+                    "--platform all is for images in a registry, and `{name}` is none: name a platform, or \
+                     fetch with seaworthy pull --all-platforms and scan one platform after another"
+                );
+            };
+            all.extend(every_platform(options, name, &image));
+            continue;
+        }
         let (options, text, wish) = (options.registry.clone(), name.clone(), wish.clone());
         all.push(Planned::new(name, move || {
             let image =
@@ -53,11 +68,32 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
     Ok(all)
 }
 
+/// Whether every platform is wanted.
+pub fn wants_all(options: &TargetArguments) -> bool {
+    options.platform.as_deref() == Some("all")
+}
+
+/// Every image of an index; when it cannot be had, one that says so when its turn comes.
+fn every_platform(options: &TargetArguments, name: &str, image: &ImageRef) -> Vec<Planned> {
+    match registry::platforms(&options.registry, name, image) {
+        Ok(all) => all
+            .into_iter()
+            .map(|one| {
+                let spec = TargetSpec::parse(&one.name);
+                Planned::new(one.name.clone(), move || {
+                    Ok(Chosen { spec, image: Some(one.find()?), archive: None, platform: None })
+                })
+            })
+            .collect(),
+        Err(error) => vec![Planned::new(name, move || Err(error))],
+    }
+}
+
 /// The one target that was named.
 pub fn one(options: &TargetArguments, name: &str) -> Result<Chosen> {
     let mut all = planned(options, &[name.to_owned()])?;
     match all.pop() {
         Some(target) if all.is_empty() => target.find(),
-        _ => anyhow::bail!("`{name}` names several targets: name one"),
+        _ => bail!("`{name}` names several targets: name one"),
     }
 }

@@ -3,21 +3,28 @@
 //! What it does not do: live feeds, network beyond the loopback, the user's own folders.
 
 mod caching;
+mod conditional;
 mod data;
 mod database;
+mod delivery;
 mod digests;
 mod engine;
 mod engines;
+mod faults;
 mod hostile;
 mod jail;
 mod lab;
 mod memory;
 mod outputs;
 mod pull;
+mod real_registry;
 mod registry;
 mod roundtrip;
 mod several;
+mod stores;
 mod targets;
 mod terminal;
 mod updates;
 mod verdicts;
+mod verify_self;
+mod web;

@@ -239,3 +239,109 @@ fn other_bytes_the_second_time_are_an_error_and_nothing_is_kept() {
     assert_eq!(packages(&report), ["maven org.example:widget 1.0.0"]);
     assert!(registry.blobs_asked().len() > 2, "the layer was not in the cache");
 }
+
+/// An index with a statement beside its images, as BuildKit makes it.
+fn with_attestation(images: &[TestImage]) -> Answers {
+    let mut all = answers(images);
+    let (kind, index) = all["/v2/team/app/manifests/1"].clone();
+    let text = String::from_utf8(index).expect("text");
+    let attestation = format!(
+        r#"{{"mediaType":"{MANIFEST}","digest":"sha256:{}","size":7,"platform":{{"os":"unknown","architecture":"unknown"}}}},"#,
+        "1".repeat(64)
+    );
+    let text = text.replacen("\"manifests\":[", &format!("\"manifests\":[{attestation}"), 1);
+    assert!(text.contains("unknown"), "{text}");
+    all.insert("/v2/team/app/manifests/1".into(), (kind, text.into_bytes()));
+    all
+}
+
+#[test]
+fn every_platform_is_scanned_in_one_run() {
+    let lab = Lab::with_data();
+    let images = [image("amd64", "holed"), image("arm64", "sound")];
+    let registry = Registry::new(with_attestation(&images));
+    let name = target(&registry);
+    let every = [&PLAIN[..], &["--platform", "all"]].concat();
+    let ran = lab.run(&[&["scan", &name], &every[..]].concat()).coded(1);
+    assert!(ran.out.contains("✘ …") && ran.out.contains("/team/app:1 linux/amd64 "), "{}", ran.out);
+    assert!(ran.out.contains("✔ …") && ran.out.contains("/team/app:1 linux/arm64 "), "{}", ran.out);
+    assert!(ran.out.contains("2 targets:"), "{}", ran.out);
+    // The layer that both have was fetched once.
+    let mut wanted = [blobs(&images[0]), blobs(&images[1])].concat();
+    wanted.sort();
+    let before = wanted.len();
+    wanted.dedup();
+    assert_eq!(registry.blobs_asked(), wanted);
+    assert_eq!(before, wanted.len() + 1);
+    let ran = lab.run(&[&["scan", &name, "-f", "json"], &every[..]].concat()).coded(1);
+    let reports = ran.json();
+    let reports = reports.as_array().expect("a list");
+    assert_eq!(reports.len(), 2);
+    assert_eq!(packages(&reports[0]), ["npm holed 1.0.0"]);
+    assert_eq!(reports[1]["image"]["config"]["platform"]["architecture"], "arm64");
+    // One image is a list of one.
+    let mut alone = answers(&images[..1]);
+    alone.insert("/v2/team/app/manifests/1".into(), (MANIFEST, images[0].manifest()));
+    registry.change(|all| *all = alone);
+    let ran = lab.run(&[&["scan", &name, "-f", "json"], &every[..]].concat()).coded(1);
+    assert_eq!(ran.json().as_array().map(Vec::len), Some(1));
+    // What cannot be asked for is told, and the others are scanned.
+    let none = format!("{}/team/none:1", registry.authority);
+    let ran = lab.run(&[&["scan", &none, &name], &every[..]].concat()).coded(2);
+    assert!(ran.out.contains("(404)") && ran.out.contains("1 must not sail"), "{}", ran.out);
+    lab.image("local.tar", "image app:1\nlayer\nfile a b");
+    lab.run(&[&["scan", "local.tar"], &every[..]].concat()).refused(&["--platform all", "in a registry"]);
+}
+
+#[test]
+fn an_image_with_an_empty_configuration_is_told() {
+    let lab = Lab::with_data();
+    let image = image("amd64", "holed");
+    let empty = digest(b"{}");
+    let (was, size) = (digest(&image.config()), image.config().len());
+    let manifest = String::from_utf8(image.manifest()).expect("text");
+    let manifest = manifest.replace(&was, &empty).replace(&format!("\"size\":{size}"), "\"size\":2");
+    let mut all = answers(std::slice::from_ref(&image));
+    all.insert("/v2/team/app/manifests/1".into(), (MANIFEST, manifest.into_bytes()));
+    all.insert(format!("/v2/team/app/blobs/{empty}"), ("application/octet-stream", b"{}".to_vec()));
+    let registry = Registry::new(all);
+    lab.run(&[&["scan", &target(&registry)], &PLAIN[..]].concat()).refused(&["layers", "0", "2"]);
+}
+
+#[test]
+fn mirrors_come_from_the_command_line_the_configuration_and_the_tools_of_others() {
+    let lab = Lab::with_data();
+    let only = image("amd64", "holed");
+    let mut moved = Answers::new();
+    for (path, answer) in answers(std::slice::from_ref(&only)) {
+        moved.insert(path.replace("/v2/", "/v2/cache/"), answer);
+    }
+    let mirror = Registry::new(moved);
+    let registry = Registry::new(answers(std::slice::from_ref(&only)));
+    let (name, at) = (target(&registry), format!("http://{}/cache", mirror.authority));
+    let scan = |more: &[&str]| {
+        let report = lab.report(&name, &[&PLAIN[..], &["--no-cache"], more].concat());
+        assert_eq!(packages(&report), ["npm holed 1.0.0"]);
+        (!mirror.blobs_asked().is_empty(), !registry.blobs_asked().is_empty())
+    };
+    assert_eq!(scan(&[]), (false, true));
+    assert_eq!(scan(&["--mirror", &at]), (true, false));
+    // A mirror that is gone does not stop anything.
+    assert_eq!(scan(&["--mirror", "http://127.0.0.1:1"]), (false, true));
+    lab.file("mirrors.toml", format!("[registry.mirrors]\n\"{}\" = [\"{at}\"]\n", registry.authority));
+    assert_eq!(scan(&["--config", "mirrors.toml"]), (true, false));
+    let conf = format!(
+        "[[registry]]\nlocation = '{}'\n[[registry.mirror]]\nlocation = '{}/cache'\ninsecure = true\n",
+        registry.authority, mirror.authority
+    );
+    crate::data::write(&lab.path("config"), "containers/registries.conf", &conf);
+    assert_eq!(scan(&[]), (true, false));
+    lab.file("alone.toml", "[registry]\nsettings-of-others = false\n");
+    assert_eq!(scan(&["--config", "alone.toml"]), (false, true));
+    let blocked = format!("[[registry]]\nlocation = '{}'\nblocked = true\n", registry.authority);
+    crate::data::write(&lab.path("config"), "containers/registries.conf", &blocked);
+    lab.run(&[&["scan", &name], &PLAIN[..]].concat()).refused(&["is blocked by", "registries.conf"]);
+    lab.file("half.toml", "[registry]\nclient-cert = 'x'\n");
+    lab.run(&["scan", &name, "--config", "half.toml"]).refused(&["belong together"]);
+    lab.run(&["scan", &name, "--client-cert", "x"]).coded(2);
+}

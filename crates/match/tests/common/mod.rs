@@ -49,8 +49,15 @@ pub fn database(files: &[(&str, &str)]) -> (tempfile::TempDir, Database) {
 }
 
 fn import(sources: &[std::path::PathBuf], database: &Path) {
-    let import =
-        Import { sources, database, feeds: feed::ALL, now: NOW, manifest: None, others: Others::Keep };
+    let import = Import {
+        sources,
+        database,
+        feeds: feed::ALL,
+        now: NOW,
+        manifest: None,
+        others: Others::Keep,
+        arrivals: None,
+    };
     import.run(&mut |_| {}).expect("imported");
 }
 

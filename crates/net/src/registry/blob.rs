@@ -7,7 +7,8 @@ use super::cause::Cause;
 use super::client::Client;
 use super::error::Error;
 use super::place::Place;
-use super::send::{Answer, Wanted};
+use super::send::{Answer, Rights, Wanted};
+use super::url::Url;
 use seaworthy_types::{Digest, ImageRef};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read};
@@ -17,6 +18,9 @@ use ureq::http::Method;
 
 /// Progress between two breaks that makes them unrelated.
 const PROGRESS_BYTES: u64 = 64 << 10;
+
+/// Most other addresses of a blob that are tried.
+const URLS_MAX: usize = 4;
 
 /// Called with the number of bytes of each piece.
 pub type Progress = Box<dyn FnMut(u64) + Send>;
@@ -29,6 +33,8 @@ pub struct BlobReader {
     place_at: usize,
     digest: Digest,
     size: u64,
+    /// Other addresses of it, for when the registry does not have it.
+    urls: Vec<String>,
     body: Option<ureq::BodyReader<'static>>,
     /// Bytes to pass over because a server does not know ranges.
     skip: u64,
@@ -47,13 +53,39 @@ pub struct BlobReader {
 impl Client {
     /// Opens a blob of an image's repository. Of a descriptor only digest and size count.
     pub fn blob(self: &Arc<Self>, image: &ImageRef, digest: Digest, size: u64) -> Result<BlobReader, Error> {
+        self.blob_at(image, digest, size, &[])
+    }
+
+    /// The same; where the registry does not have it, `urls` of its descriptor are asked: over https, without
+    /// a login, and not on or beside this machine.
+    pub fn blob_at(
+        self: &Arc<Self>,
+        image: &ImageRef,
+        digest: Digest,
+        size: u64,
+        urls: &[String],
+    ) -> Result<BlobReader, Error> {
+        self.blob_after(image, digest, size, urls, &mut io::empty())
+    }
+
+    /// The same from where another attempt ended: `here` is read first, as the blob's beginning. The digest
+    /// that is verified at the end is that of the whole; a wrong beginning shows only there.
+    pub fn blob_after(
+        self: &Arc<Self>,
+        image: &ImageRef,
+        digest: Digest,
+        size: u64,
+        urls: &[String],
+        here: &mut dyn Read,
+    ) -> Result<BlobReader, Error> {
         let mut reader = BlobReader {
             client: Arc::clone(self),
             image: image.clone(),
-            places: self.places(image.registry())?,
+            places: self.places(image)?,
             place_at: 0,
             digest,
             size,
+            urls: urls.iter().take(URLS_MAX).cloned().collect(),
             body: None,
             skip: 0,
             hasher: Some(Sha256::new()),
@@ -66,8 +98,12 @@ impl Client {
             failed: None,
             mirrors_failed: Vec::new(),
         };
-        reader.open()?;
-        if size == 0 {
+        reader.begin_with(here)?;
+        // An empty blob is asked for all the same: it must be there.
+        if reader.done < size || size == 0 {
+            reader.open()?;
+        }
+        if reader.done == size {
             reader.verify()?;
         }
         Ok(reader)
@@ -101,6 +137,26 @@ impl BlobReader {
         &self.mirrors_failed
     }
 
+    fn begin_with(&mut self, here: &mut dyn Read) -> Result<(), Error> {
+        let mut piece = vec![0; 64 << 10];
+        let mut here = here.take(self.size);
+        loop {
+            let count = match here.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let detail = super::error::clip(&error.to_string());
+                    return Err(Error::Source { what: self.what(), detail });
+                }
+            };
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(piece.get(..count).unwrap_or_default());
+            }
+            self.done += count as u64;
+        }
+    }
+
     fn what(&self) -> String {
         format!("the blob {} of {}/{}", self.digest, self.image.registry(), self.image.repository())
     }
@@ -116,13 +172,20 @@ impl BlobReader {
             let Some(place) = places.get(self.place_at) else {
                 return Err(Error::Option(format!("no place is known for {}", self.image.registry())));
             };
+            if !place.suits(true) {
+                self.place_at += 1;
+                continue;
+            }
             if let Some(resting) = place.resting(self.client.world.clock()) {
                 self.mirrors_failed.push(resting);
                 self.place_at += 1;
                 continue;
             }
-            match self.open_at(place) {
+            match self.open_at(place, place.url(&format!("blobs/{}", self.digest))) {
                 Ok(()) => return Ok(()),
+                Err(error @ Error::NotFound { .. }) if !self.urls.is_empty() && !place.is_mirror => {
+                    return self.open_elsewhere(place, error);
+                }
                 Err(error) => self.next_place(place, error)?,
             }
         }
@@ -143,16 +206,32 @@ impl BlobReader {
         Err(Error::Everywhere { mirrors: self.mirrors_failed.clone(), last: Box::new(error) })
     }
 
-    fn open_at(&mut self, place: &Place) -> Result<(), Error> {
-        let repository = self.image.repository().to_owned();
+    /// At the other addresses; the registry's own answer stays the error when none has it.
+    fn open_elsewhere(&mut self, place: &Place, error: Error) -> Result<(), Error> {
+        for text in self.urls.clone() {
+            let Some(url) = Url::parse(&text).filter(|url| url.is_https || !place.base.is_https) else {
+                self.mirrors_failed.push("an address of the blob is no https address".into());
+                continue;
+            };
+            match self.open_at(place, url) {
+                Ok(()) => return Ok(()),
+                Err(error) => self.mirrors_failed.push(error.headline()),
+            }
+        }
+        Err(Error::Everywhere { mirrors: self.mirrors_failed.clone(), last: Box::new(error) })
+    }
+
+    fn open_at(&mut self, place: &Place, url: Url) -> Result<(), Error> {
+        let from = (self.done > 0).then(|| ("range", format!("bytes={}-", self.done)));
+        let headers = from.into_iter().collect();
         let wanted = Wanted {
             what: self.what(),
             place,
-            repository: &repository,
             method: Method::GET,
-            url: place.url(&repository, &format!("blobs/{}", self.digest)),
+            url,
             accept: "*/*",
-            from: self.done,
+            headers,
+            rights: Rights::Pull,
         };
         let client = Arc::clone(&self.client);
         let answer = client.persist(&place.base.authority(), &wanted, || client.ask(&wanted))?;

@@ -31,20 +31,20 @@ pub enum Cause {
 
 impl Cause {
     /// Whether trying again may help.
-    pub(super) fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         matches!(
             self,
             Self::Timeout(_) | Self::Connection(_) | Self::Slow | Self::Proxy(_) | Self::Protocol(_)
         )
     }
 
-    pub(super) fn advice(&self) -> &'static str {
+    pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::Name => {
                 "Try: check the registry's name; is there a network, does it need a proxy (HTTPS_PROXY)?"
             }
             Self::Certificate(_) => {
-                "Try: --ca with the authority's certificate (PEM), or put it into certs.d as for Docker; check the clock."
+                "Try: is it signed by an authority of your own, or by itself? Then --ca FILE with that certificate (PEM), or put it into /etc/docker/certs.d/HOST/ca.crt as for Docker; check the clock too."
             }
             Self::Tls(_) => "Try: does the registry speak plain HTTP? Then --insecure; else check the proxy.",
             Self::Forbidden(_) => "Try: tell the registry's operator; this is a wrong setting or an attack.",
@@ -76,7 +76,7 @@ impl fmt::Display for Cause {
 
 /// Carried through ureq by our resolver.
 #[derive(Debug)]
-pub(super) struct ForbiddenAddress(pub(super) IpAddr);
+pub(crate) struct ForbiddenAddress(pub(super) IpAddr);
 
 impl fmt::Display for ForbiddenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,17 +2,18 @@
 //! against every digest that somebody named for them.
 
 use super::error::Error;
+use super::hosts::{self, Hosts};
 use super::keyring::Keyring;
 use super::manifest::{self, Descriptor, Manifest};
 use super::media;
 use super::options::{Options, Proxies};
 use super::place::Place;
-use super::send::{Attempt, Wanted};
+use super::send::{Attempt, Rights, Wanted};
 use super::world::World;
 use seaworthy_types::{Digest, ImageRef};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ureq::http::Method;
 
 /// Speaks with registries (OCI distribution 1.1, Docker registry v2). Usable from several threads.
@@ -21,7 +22,9 @@ pub struct Client {
     pub(super) world: Arc<dyn World>,
     pub(super) proxies: Proxies,
     pub(super) keyring: Keyring,
-    places: Mutex<BTreeMap<String, Arc<Vec<Place>>>>,
+    hosts: OnceLock<Hosts>,
+    /// By registry and repository.
+    places: Mutex<BTreeMap<(String, String), Arc<Vec<Place>>>>,
 }
 
 /// What was got, where, and which mirrors failed before.
@@ -35,16 +38,31 @@ impl Client {
     /// A client; nothing is read or sent yet.
     pub fn new(options: Options, world: Arc<dyn World>) -> Self {
         let proxies = options.proxies.clone().unwrap_or_else(|| Proxies::from_world(&*world));
-        Self { options, world, proxies, keyring: Keyring::default(), places: Mutex::default() }
+        let (hosts, places) = (OnceLock::new(), Mutex::default());
+        Self { options, world, proxies, keyring: Keyring::default(), hosts, places }
     }
 
-    pub(super) fn places(&self, registry: &str) -> Result<Arc<Vec<Place>>, Error> {
+    fn hosts(&self) -> Result<&Hosts, Error> {
+        match self.hosts.get() {
+            Some(known) => Ok(known),
+            None => {
+                let read = match self.options.reads_settings_of_others {
+                    true => hosts::read(&*self.world)?,
+                    false => Hosts::default(),
+                };
+                Ok(self.hosts.get_or_init(|| read))
+            }
+        }
+    }
+
+    pub(super) fn places(&self, image: &ImageRef) -> Result<Arc<Vec<Place>>, Error> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = places.get(registry) {
+        let key = (image.registry().to_owned(), image.repository().to_owned());
+        if let Some(known) = places.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let fresh = Arc::new(Place::all(&self.options, registry)?);
-        places.insert(registry.to_owned(), Arc::clone(&fresh));
+        let fresh = Arc::new(Place::all(&self.options, self.hosts()?, image)?);
+        places.insert(key, Arc::clone(&fresh));
         Ok(fresh)
     }
 
@@ -55,7 +73,10 @@ impl Client {
         get: impl Fn(&Place) -> Result<T, Error>,
     ) -> Result<Got<T>, Error> {
         let mut mirrors_failed = Vec::new();
-        for place in self.places(image.registry())?.iter() {
+        for place in self.places(image)?.iter() {
+            if !place.suits(image.digest().is_some()) {
+                continue;
+            }
             if let Some(resting) = place.resting(self.world.clock()) {
                 mirrors_failed.push(resting);
                 continue;
@@ -122,11 +143,11 @@ impl Client {
         Wanted {
             what: format!("the manifest of {image}"),
             place,
-            repository: image.repository(),
             method,
-            url: place.url(image.repository(), &format!("manifests/{}", image.selector())),
+            url: place.url(&format!("manifests/{}", image.selector())),
             accept,
-            from: 0,
+            headers: Vec::new(),
+            rights: Rights::Pull,
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// No connection, or it broke or stalled.
-    #[error("{what} could not be fetched: {host} {cause}\n{}", cause.advice())]
+    #[error("{what} did not come through: {host} {cause}\n{}", cause.advice())]
     Unreachable {
         /// What was wanted.
         what: String,
@@ -55,6 +55,77 @@ pub enum Error {
         what: String,
         /// Who refused.
         host: String,
+    },
+    /// 403 for a push.
+    #[error(
+        "{what}: {host} refuses it (403){}; the login has no right to push\nTry: ask for the right to push to this repository, or log in as somebody who has it.",
+        quoted(said)
+    )]
+    PushDenied {
+        /// What was to be pushed.
+        what: String,
+        /// Who refused.
+        host: String,
+        /// First words of the answer, when it was text.
+        said: String,
+    },
+    /// 405 for a push.
+    #[error(
+        "{what}: {host} takes nothing (405): it is read-only, or a cache of another registry\nTry: push to the registry behind it."
+    )]
+    ReadOnly {
+        /// What was to be pushed.
+        what: String,
+        /// Who.
+        host: String,
+    },
+    /// 404 for a push.
+    #[error(
+        "{what}: {host} knows no such repository (404){}\nTry: create the repository there first: not every registry makes it with the first push; check the spelling.",
+        quoted(said)
+    )]
+    NoRepository {
+        /// What was to be pushed.
+        what: String,
+        /// Who.
+        host: String,
+        /// First words of the answer, when it was text.
+        said: String,
+    },
+    /// 413 for a push, also in pieces.
+    #[error(
+        "{what}: {host} does not take so much (413)\nTry: ask the registry's operator to raise the limit of the registry or of the proxy before it."
+    )]
+    TooLargeThere {
+        /// What was to be pushed.
+        what: String,
+        /// Who.
+        host: String,
+    },
+    /// Any other refusal of a push.
+    #[error(
+        "{what}: {host} does not take it (HTTP {status}){}\nTry: is there room, is the tag immutable, and does the registry take this kind of manifest (OCI 1.1)?",
+        quoted(said)
+    )]
+    Rejected {
+        /// What was to be pushed.
+        what: String,
+        /// Who.
+        host: String,
+        /// HTTP status.
+        status: u16,
+        /// First words of the answer, when it was text.
+        said: String,
+    },
+    /// What was to be pushed could not be read here.
+    #[error(
+        "{what}: it could not be read here: {detail}\nTry: is the file whole, and did nobody change it meanwhile?"
+    )]
+    Source {
+        /// What was to be pushed.
+        what: String,
+        /// Why.
+        detail: String,
     },
     /// 404.
     #[error(
@@ -236,11 +307,21 @@ pub enum Error {
         /// Why.
         detail: String,
     },
+    /// A setting of this machine forbids it.
+    #[error(
+        "{image} is blocked by {file}; nothing was asked\nTry: ask who keeps that file, or take the image from another registry."
+    )]
+    Blocked {
+        /// The image.
+        image: String,
+        /// Where it stands.
+        file: String,
+    },
     /// An option that cannot be.
     #[error("{0}")]
     Option(String),
     /// Every place failed; the last is the registry itself.
-    #[error("{last}\nBefore it these mirrors were tried: {}", mirrors.join("; "))]
+    #[error("{last}\nThese places were tried too: {}", mirrors.join("; "))]
     Everywhere {
         /// First lines of what the mirrors gave.
         mirrors: Vec<String>,
@@ -285,7 +366,7 @@ fn media_advice(media_type: &str) -> String {
 }
 
 /// What a server says, safe to show: one line, clipped, printable.
-pub(super) fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(200).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -12,7 +12,7 @@ use ureq::unversioned::transport::NextTimeout;
 
 /// What the registry's own place makes reachable.
 #[derive(Debug, Default)]
-pub(super) struct Permit {
+pub(crate) struct Permit {
     loopback: AtomicBool,
     link_local: AtomicBool,
 }
@@ -89,7 +89,7 @@ impl Permit {
     }
     /// Checks a host that is written as an address; names are checked when they are resolved. Needed of
     /// its own where a proxy resolves.
-    pub(super) fn check_literal(&self, host: &str) -> Result<(), IpAddr> {
+    pub(crate) fn check_literal(&self, host: &str) -> Result<(), IpAddr> {
         let bare = host.trim_matches(['[', ']']);
         let address = match bare.parse() {
             Ok(address) => address,

@@ -8,7 +8,7 @@ use super::credential::{self, Found};
 use super::error::Error;
 use super::place::Place;
 use super::secret::{Credential, Secret};
-use super::send::{Attempt, Wanted};
+use super::send::{Attempt, Rights, Wanted};
 use super::url::{Url, escape};
 use base64::Engine;
 use serde::Deserialize;
@@ -55,14 +55,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Client {
-    fn slot(&self, place: &Place, repository: &str) -> Slot {
-        let key = format!("{} {}{repository}", place.base.origin(), place.prefix);
+    fn slot(&self, wanted: &Wanted<'_>) -> Slot {
+        let place = wanted.place;
+        let rights = match &wanted.rights {
+            Rights::Pull => String::new(),
+            Rights::Push { from } => format!(" push {}", from.as_deref().unwrap_or_default()),
+        };
+        let key = format!("{} {}{rights}", place.base.origin(), place.repository);
         Arc::clone(locked(&self.keyring.slots).entry(key).or_default())
     }
 
     /// The permission at hand, when it has not ended.
-    pub(super) fn pass(&self, place: &Place, repository: &str) -> Option<Secret> {
-        let slot = self.slot(place, repository);
+    pub(super) fn pass(&self, wanted: &Wanted<'_>) -> Option<Secret> {
+        let slot = self.slot(wanted);
         let pass = locked(&slot);
         let now = self.world.clock();
         pass.as_ref().filter(|pass| pass.is_alive(now)).map(|pass| pass.header.clone())
@@ -75,7 +80,7 @@ impl Client {
         challenges: &[String],
         used: Option<&Secret>,
     ) -> Result<Secret, Error> {
-        let slot = self.slot(wanted.place, wanted.repository);
+        let slot = self.slot(wanted);
         let mut pass = locked(&slot);
         // Another thread may have been here meanwhile.
         let now = self.world.clock();
@@ -103,10 +108,8 @@ impl Client {
             }
             (_, Challenge::Basic) => return Err(refused()),
             (credential, Challenge::Bearer { realm, service, scope }) => {
-                let scope = scope.filter(|scope| scope.len() <= 1_024).unwrap_or_else(|| {
-                    format!("repository:{}{}:pull", wanted.place.prefix, wanted.repository)
-                });
-                self.token(wanted, &found, credential.as_ref(), &realm, service.as_deref(), &scope)?
+                let scopes = scopes(wanted, scope);
+                self.token(wanted, &found, credential.as_ref(), &realm, service.as_deref(), &scopes)?
             }
         };
         // The same once more would be refused once more.
@@ -130,14 +133,14 @@ impl Client {
 
     fn login(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
         let place = wanted.place;
-        let repository = format!("{}{}", place.prefix, wanted.repository);
-        let key = format!("{}/{repository} {}", place.registry, place.is_mirror);
+        let repository = &place.repository;
+        let key = format!("{}/{repository} {}", place.registry, place.is_named);
         let mut logins = locked(&self.keyring.logins);
         if let Some(found) = logins.get(&key) {
             return Ok(found.clone());
         }
         let found =
-            credential::find(&self.options, &*self.world, &place.registry, &repository, !place.is_mirror)?;
+            credential::find(&self.options, &*self.world, &place.registry, repository, place.is_named)?;
         logins.insert(key, found.clone());
         Ok(found)
     }
@@ -149,17 +152,22 @@ impl Client {
         credential: Option<&Credential>,
         realm: &str,
         service: Option<&str>,
-        scope: &str,
+        scopes: &[String],
     ) -> Result<Pass, Error> {
         let realm = realm_of(wanted.place, realm)?;
         let asked = self.world.clock();
         let service = service.unwrap_or_default();
-        let mut query = vec![("scope", scope)];
+        // The form knows one scope of several words (distribution's `oauth2` specification).
+        let joined = scopes.join(" ");
+        let mut query: Vec<(&str, &str)> = scopes.iter().map(|scope| ("scope", scope.as_str())).collect();
         if !service.is_empty() {
             query.insert(0, ("service", service));
         }
         let answer = self.persist(&realm.authority(), wanted, || match credential {
             Some(Credential::Identity(token)) => {
+                let mut query = query.clone();
+                query.retain(|(key, _)| *key != "scope");
+                query.push(("scope", &joined));
                 let form = form(&query, token);
                 self.post(wanted, &realm, &form)
             }
@@ -225,6 +233,22 @@ impl Client {
         }
         let answer = self.judge(wanted, answer)?;
         self.body(wanted, answer, ANSWER_BYTES_MAX)
+    }
+}
+
+/// What a token is asked for: what the registry named, or by what is wanted. For a push always both rights:
+/// a registry that is asked whether it has a blob would name the right to pull alone.
+fn scopes(wanted: &Wanted<'_>, named: Option<String>) -> Vec<String> {
+    let repository = &wanted.place.repository;
+    match &wanted.rights {
+        Rights::Pull => {
+            let named = named.filter(|scope| scope.len() <= 1_024);
+            vec![named.unwrap_or_else(|| format!("repository:{repository}:pull"))]
+        }
+        Rights::Push { from } => {
+            let other = from.iter().map(|from| format!("repository:{from}:pull"));
+            std::iter::once(format!("repository:{repository}:pull,push")).chain(other).collect()
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::client::Client;
 use super::error::Error;
 use super::manifest::{self, Descriptor, Names};
 use super::place::Place;
-use super::send::{Attempt, Wanted};
+use super::send::{Attempt, Rights, Wanted};
 use super::url::Url;
 use seaworthy_types::{Digest, ImageRef};
 use serde::Deserialize;
@@ -78,8 +78,8 @@ impl Client {
         let what = format!("the tags of {}/{}", image.registry(), image.repository());
         let get = |place: &Place| {
             let mut listed = Listed::new();
-            let first = place.url(image.repository(), "tags/list?n=1000");
-            self.pages(place, image, &what, "application/json", first, |page| {
+            let first = place.url("tags/list?n=1000");
+            self.pages(place, &what, "application/json", first, |page| {
                 let read = serde_json::from_slice::<Tags>(&page.bytes);
                 let read = read.map_err(|_| "not the JSON of a list of tags".to_owned())?;
                 let tags = read.tags.unwrap_or_default();
@@ -120,11 +120,11 @@ impl Client {
     ) -> Result<Referrers, Error> {
         let what = format!("the referrers of {}", image.with_digest(subject));
         let mut list = Listed::new();
-        let mut first = place.url(image.repository(), &format!("referrers/{subject}"));
+        let mut first = place.url(&format!("referrers/{subject}"));
         if let Some(kind) = artifact_type {
             first = first.with_query(&[("artifactType", kind)]);
         }
-        self.pages(place, image, &what, super::media::OCI_INDEX, first, |page| {
+        self.pages(place, &what, super::media::OCI_INDEX, first, |page| {
             let read = manifest::read(&page.bytes, &page.media_type);
             let Ok((_, Names::Index(entries))) = read else { return Err("no index of referrers".into()) };
             let is_wanted = |entry: &Descriptor| page.is_filtered || fits(entry, artifact_type);
@@ -162,7 +162,6 @@ impl Client {
     fn pages(
         &self,
         place: &Place,
-        image: &ImageRef,
         what: &str,
         accept: &str,
         first: Url,
@@ -179,7 +178,7 @@ impl Client {
             if seen.len() > PAGES_MAX {
                 return Err(malformed(format!("it has more than {PAGES_MAX} pages")));
             }
-            let page = self.page(place, image, what, accept, url)?;
+            let page = self.page(place, what, accept, url)?;
             if !take(&page).map_err(malformed)? {
                 return Ok(());
             }
@@ -188,16 +187,17 @@ impl Client {
         Ok(())
     }
 
-    fn page(
-        &self,
-        place: &Place,
-        image: &ImageRef,
-        what: &str,
-        accept: &str,
-        url: Url,
-    ) -> Result<Page, Error> {
-        let (what, repository) = (what.to_owned(), image.repository());
-        let wanted = Wanted { what, place, repository, method: Method::GET, url, accept, from: 0 };
+    fn page(&self, place: &Place, what: &str, accept: &str, url: Url) -> Result<Page, Error> {
+        let what = what.to_owned();
+        let wanted = Wanted {
+            what,
+            place,
+            method: Method::GET,
+            url,
+            accept,
+            headers: Vec::new(),
+            rights: Rights::Pull,
+        };
         let host = place.base.authority();
         let page = self.persist(&host, &wanted, || {
             let answer = self.ask(&wanted)?;

@@ -19,6 +19,9 @@ pub struct Descriptor {
     pub digest: Digest,
     /// How many bytes.
     pub size: u64,
+    /// Where else the bytes lie (of layers that may not be handed on, mostly of Windows).
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub urls: Vec<String>,
     /// In an index: what it runs on.
     #[serde(default, deserialize_with = "platform")]
     pub platform: Option<Platform>,
@@ -31,9 +34,26 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Of a manifest that is here.
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            media_type: manifest.media_type.clone(),
+            digest: manifest.digest,
+            size: manifest.bytes.len() as u64,
+            urls: Vec::new(),
+            platform: None,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+        }
+    }
     /// Whether it is no image but a statement about one (BuildKit's attestations).
     pub fn is_attestation(&self) -> bool {
-        self.annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest")
+        let is_unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
+        let says_so = self
+            .annotations
+            .get("vnd.docker.reference.type")
+            .is_some_and(|kind| kind == "attestation-manifest");
+        says_so || self.platform.as_ref().is_some_and(is_unknown)
     }
 }
 
@@ -67,6 +87,8 @@ pub enum Names {
         config: Box<Descriptor>,
         /// Layers.
         layers: Vec<Descriptor>,
+        /// What it is, when it is an artifact.
+        artifact_type: Option<String>,
         /// The manifest it is about, if it is an artifact about another one.
         subject: Option<Box<Descriptor>>,
     },
@@ -79,6 +101,23 @@ impl Manifest {
             Names::Index(all) => all.iter().filter(|one| !one.is_attestation()).collect(),
             Names::Image { .. } => Vec::new(),
         }
+    }
+    /// What it is when it is an artifact and no image: neither its configuration nor any layer is one of an
+    /// image (OCI image-spec 1.1, `manifest.md`, "Guidelines for Artifact Usage").
+    pub fn kind_of_artifact(&self) -> Option<String> {
+        let Names::Image { config, layers, artifact_type, .. } = &self.names else { return None };
+        let is_of_image = |kind: &str| {
+            media::is_config(kind) || kind.contains(".image.layer.") || kind.contains(".image.rootfs.")
+        };
+        let own = artifact_type.as_deref().filter(|kind| !kind.is_empty());
+        let kind = own.unwrap_or(&config.media_type);
+        let is_image = match config.media_type.as_str() {
+            // From before media types were taken seriously.
+            "" | "application/octet-stream" | "application/json" => own.is_none(),
+            _ => is_of_image(&config.media_type),
+        };
+        let has_layer = layers.iter().any(|layer| is_of_image(&layer.media_type));
+        (!is_image && !has_layer).then(|| super::error::clip(kind))
     }
     /// The first manifest of an index made for `wanted`; one without platform counts when it is alone.
     pub fn choose(&self, wanted: &Platform) -> Result<&Descriptor, Error> {
@@ -122,6 +161,8 @@ struct Raw {
     layers: Option<Vec<Descriptor>>,
     #[serde(default)]
     subject: Option<Box<Descriptor>>,
+    #[serde(default)]
+    artifact_type: Option<String>,
 }
 
 /// Media type and contents of a manifest; `Err` is the detail, with the media type when that is the fault.
@@ -172,7 +213,7 @@ pub(super) fn read(bytes: &[u8], said: &str) -> Result<(String, Names), Fault> {
         return Err(Fault::Malformed("an image manifest without `config`".into()));
     };
     let layers = raw.layers.unwrap_or_default();
-    Ok((media_type, Names::Image { config, layers, subject: raw.subject }))
+    Ok((media_type, Names::Image { config, layers, artifact_type: raw.artifact_type, subject: raw.subject }))
 }
 
 /// Why bytes are no manifest.
@@ -208,6 +249,8 @@ fn platform<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Platfor
     }))
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -16,8 +16,12 @@ pub struct Options {
     pub insecure: BTreeSet<String>,
     /// Every registry in plain HTTP.
     pub insecure_all: bool,
-    /// Registry to its mirrors (`host[:port][/prefix]`), asked in this order before the registry.
+    /// Registry to its mirrors (`host[:port][/prefix]`, with `http://` before it in plain HTTP), asked in this order before the registry.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Whether plain HTTP was asked for: then it also holds for mirrors that are named so.
+    pub allows_plain: bool,
+    /// Whether registries.conf and Docker's daemon.json are read for mirrors, moved and blocked registries.
+    pub reads_settings_of_others: bool,
     /// More certificate authorities (PEM).
     pub ca_files: Vec<PathBuf>,
     /// Certificate chain and key (PEM) that we show to registries, never to others.
@@ -79,6 +83,8 @@ impl Default for Options {
             insecure: BTreeSet::new(),
             insecure_all: false,
             mirrors: BTreeMap::new(),
+            allows_plain: false,
+            reads_settings_of_others: true,
             ca_files: Vec::new(),
             client_certificate: None,
             logins: BTreeMap::new(),
@@ -131,8 +137,17 @@ impl Proxies {
         if super::guard::is_loopback_name(host) || self.is_excluded(host, port) {
             return Ok(None);
         }
-        let refuse = |_| Error::Option("the proxy's address is malformed; write http://host:port".into());
-        ureq::Proxy::new(address).map(Some).map_err(refuse)
+        let refuse = |_| {
+            Error::Option(
+                "the proxy's address is malformed; write http://host:port or socks5://host:port".into(),
+            )
+        };
+        // The proxy resolves: it stands where the names are known, and ours need not be able to.
+        let address = match address.strip_prefix("socks5://").or_else(|| address.strip_prefix("socks://")) {
+            Some(rest) => format!("socks5h://{rest}"),
+            None => address.clone(),
+        };
+        ureq::Proxy::new(&address).map(Some).map_err(refuse)
     }
 
     fn is_excluded(&self, host: &str, port: u16) -> bool {

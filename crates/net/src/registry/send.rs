@@ -9,11 +9,13 @@ use super::place::Place;
 use super::secret::Secret;
 use super::url::Url;
 use seaworthy_types::{Date, Timestamp};
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 use ureq::http::{Method, Request, Response};
 
 const REDIRECTS_MAX: usize = 5;
+/// From this size on a body waits for the word that it is wanted.
+const EXPECT_BYTES: u64 = 1 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A server that hangs is asked again once only: each time costs the whole patience.
 const TRIES_OF_TIMEOUTS: u32 = 2;
@@ -23,12 +25,77 @@ pub(super) struct Wanted<'a> {
     /// For messages.
     pub(super) what: String,
     pub(super) place: &'a Place,
-    pub(super) repository: &'a str,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) accept: &'a str,
-    /// From which byte, for blobs.
-    pub(super) from: u64,
+    /// More headers.
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) rights: Rights,
+}
+
+/// What a permission is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rights {
+    Pull,
+    /// And to take a blob over from another repository of the registry, perhaps.
+    Push {
+        from: Option<String>,
+    },
+}
+
+impl Rights {
+    pub(super) fn is_push(&self) -> bool {
+        *self != Self::Pull
+    }
+}
+
+/// A part of something that can be read again, on its way to a registry.
+pub(super) struct Part<'a> {
+    source: &'a mut dyn Rewind,
+    start: u64,
+    length: u64,
+    /// What our own source failed with: not the registry's fault.
+    fault: Option<io::Error>,
+}
+
+/// What can be read again.
+pub(super) trait Rewind: Read + Seek {}
+
+impl<T: Read + Seek> Rewind for T {}
+
+impl<'a> Part<'a> {
+    pub(super) fn new(source: &'a mut dyn Rewind, start: u64, length: u64) -> Self {
+        Self { source, start, length, fault: None }
+    }
+}
+
+/// Reads exactly the part, once.
+struct Once<'p, 'a> {
+    part: &'p mut Part<'a>,
+    left: u64,
+}
+
+impl Read for Once<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let Some(target) = buffer.get_mut(..room).filter(|target| !target.is_empty()) else { return Ok(0) };
+        let read = match self.part.source.read(target) {
+            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            other => other,
+        };
+        match read {
+            Ok(count) => {
+                self.left = self.left.saturating_sub(count as u64);
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.part.fault = Some(error);
+                Err(kind.into())
+            }
+        }
+    }
 }
 
 /// An answer whose body was not read.
@@ -97,8 +164,17 @@ impl Client {
 
     /// Asks with the permission at hand, gets one when it is refused, asks once more.
     pub(super) fn ask(&self, wanted: &Wanted<'_>) -> Result<Answer, Attempt> {
-        let used = self.pass(wanted.place, wanted.repository);
-        let answer = self.follow(wanted, used.as_ref())?;
+        self.ask_with(wanted, None)
+    }
+
+    /// The same with something to send.
+    pub(super) fn ask_with(
+        &self,
+        wanted: &Wanted<'_>,
+        mut part: Option<&mut Part<'_>>,
+    ) -> Result<Answer, Attempt> {
+        let used = self.pass(wanted);
+        let answer = self.follow(wanted, used.as_ref(), part.as_deref_mut())?;
         if answer.status != 401 || !answer.is_home {
             return self.judge(wanted, answer);
         }
@@ -107,28 +183,41 @@ impl Client {
             values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
         drain(answer);
         let fresh = self.renew(wanted, &challenges, used.as_ref()).map_err(Attempt::Final)?;
-        let answer = self.follow(wanted, Some(&fresh))?;
+        let answer = self.follow(wanted, Some(&fresh), part)?;
         self.judge(wanted, answer)
     }
 
-    fn follow(&self, wanted: &Wanted<'_>, pass: Option<&Secret>) -> Result<Answer, Attempt> {
+    fn follow(
+        &self,
+        wanted: &Wanted<'_>,
+        pass: Option<&Secret>,
+        mut part: Option<&mut Part<'_>>,
+    ) -> Result<Answer, Attempt> {
         let home = wanted.place.base.origin();
         let mut url = wanted.url.clone();
-        let mut is_home = true;
+        // An upload may go elsewhere from its beginning.
+        let mut is_home = url.origin() == home;
         let mut seen = vec![url.whole()];
         loop {
             let mut builder = Request::builder().method(wanted.method.clone()).uri(url.whole());
             if !wanted.accept.is_empty() {
                 builder = builder.header("accept", wanted.accept);
             }
-            if wanted.from > 0 {
-                builder = builder.header("range", format!("bytes={}-", wanted.from));
+            for (name, value) in &wanted.headers {
+                builder = builder.header(*name, value);
             }
             let header = pass.filter(|_| is_home).cloned();
-            let unsendable = |_| Attempt::Final(Error::Option("the login or address cannot be sent".into()));
-            let request = with_authorization(builder, header).body(String::new()).map_err(unsendable)?;
-            let answer = self.send(wanted, &url, is_home, request)?;
-            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+            let builder = with_authorization(builder, header);
+            let answer = match part.as_deref_mut() {
+                None => self.send(wanted, &url, is_home, builder.body(()).map_err(unsendable)?)?,
+                Some(part) => self.send_part(wanted, &url, is_home, builder, part)?,
+            };
+            let is_redirect = match part {
+                None => matches!(answer.status, 301 | 302 | 303 | 307 | 308),
+                // The others would turn it into a question.
+                Some(_) => matches!(answer.status, 307 | 308),
+            };
+            if !is_redirect {
                 return Ok(answer);
             }
             let location = answer.header("location").unwrap_or_default();
@@ -159,13 +248,42 @@ impl Client {
         }
     }
 
-    /// Sends one request, follows nothing.
-    pub(super) fn send(
+    /// Sends a part of something. Large ones wait for the registry's word that it takes them (RFC 9110,
+    /// section 10.1.1), so that a refusal is seen and not a broken connection.
+    fn send_part(
         &self,
         wanted: &Wanted<'_>,
         url: &Url,
         is_home: bool,
-        request: Request<String>,
+        builder: ureq::http::request::Builder,
+        part: &mut Part<'_>,
+    ) -> Result<Answer, Attempt> {
+        let (start, left) = (part.start, part.length);
+        let local = |error: io::Error| {
+            let detail = clip(&error.to_string());
+            Attempt::Final(Error::Source { what: wanted.what.clone(), detail })
+        };
+        part.source.seek(SeekFrom::Start(start)).map_err(local)?;
+        let mut builder = builder.header("content-length", left.to_string());
+        if left > EXPECT_BYTES {
+            builder = builder.header("expect", "100-continue");
+        }
+        let mut once = Once { part, left };
+        let request = builder.body(ureq::SendBody::from_reader(&mut once)).map_err(unsendable)?;
+        let sent = self.send(wanted, url, is_home, request);
+        match once.part.fault.take() {
+            Some(error) => Err(local(error)),
+            None => sent,
+        }
+    }
+
+    /// Sends one request, follows nothing.
+    pub(super) fn send<B: ureq::AsSendBody>(
+        &self,
+        wanted: &Wanted<'_>,
+        url: &Url,
+        is_home: bool,
+        request: Request<B>,
     ) -> Result<Answer, Attempt> {
         let fail = |cause: Cause| {
             let is_timeout = matches!(cause, Cause::Timeout(_));
@@ -182,9 +300,7 @@ impl Client {
         }
         let agent = wanted.place.agent(&self.options, &self.proxies, &*self.world, url, is_home);
         let agent = agent.map_err(Attempt::Final)?;
-        let is_without_body = !matches!(*request.method(), Method::POST);
-        let sent = if is_without_body { agent.run(request.map(|_| ())) } else { agent.run(request) };
-        let response = sent.map_err(|error| fail(Cause::from(error)))?;
+        let response = agent.run(request).map_err(|error| fail(Cause::from(error)))?;
         Ok(Answer { status: response.status().as_u16(), response, url: url.clone(), is_home })
     }
 
@@ -192,12 +308,23 @@ impl Client {
     pub(super) fn judge(&self, wanted: &Wanted<'_>, mut answer: Answer) -> Result<Answer, Attempt> {
         let (what, host) = (wanted.what.clone(), answer.url.authority());
         let is_page = matches!(answer.media_type().as_str(), "text/html" | "application/xhtml+xml");
+        let is_push = wanted.rights.is_push();
         let again = |error, wait| Attempt::Again { error: Box::new(error), wait, is_timeout: false };
         match answer.status {
             200..=299 if is_page => Err(Attempt::Final(Error::Browser { what, url: answer.url.shown() })),
             200..=299 => Ok(answer),
             401 if answer.is_home => Err(Attempt::Final(self.refused(wanted, host))),
+            401 | 403 if is_push => {
+                let said = said(&mut answer);
+                Err(Attempt::Final(Error::PushDenied { what, host, said }))
+            }
             401 | 403 => Err(Attempt::Final(Error::Denied { what, host })),
+            404 if is_push && wanted.method != Method::HEAD && wanted.method != Method::GET => {
+                let said = said(&mut answer);
+                Err(Attempt::Final(Error::NoRepository { what, host, said }))
+            }
+            405 if is_push => Err(Attempt::Final(Error::ReadOnly { what, host })),
+            413 if is_push => Err(Attempt::Final(Error::TooLargeThere { what, host })),
             404 => Err(Attempt::Final(Error::NotFound { what, host })),
             429 => {
                 let wait = self.wait(&answer);
@@ -208,6 +335,10 @@ impl Client {
                 let wait = self.wait(&answer);
                 let error = Error::Trouble { what, host, status, tries: 1, wait };
                 Err(again(error, wait))
+            }
+            status if is_push => {
+                let said = said(&mut answer);
+                Err(Attempt::Final(Error::Rejected { what, host, status, said }))
             }
             status => {
                 let said = said(&mut answer);
@@ -255,8 +386,12 @@ impl Client {
     }
 }
 
+fn unsendable(_: ureq::http::Error) -> Attempt {
+    Attempt::Final(Error::Option("the login or address cannot be sent".into()))
+}
+
 /// Reads the rest of a small body, so that the connection can be used again.
-fn drain(answer: Answer) {
+pub(super) fn drain(answer: Answer) {
     let mut body = answer.response.into_body();
     if body.content_length().is_some_and(|length| length <= 16 << 10) {
         let _ = std::io::copy(&mut body.as_reader(), &mut std::io::sink());
@@ -278,7 +413,7 @@ fn said(answer: &mut Answer) -> String {
 }
 
 /// Seconds or a date (RFC 9110, section 10.2.3; of the date forms the only one that may be sent).
-pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

@@ -3,22 +3,22 @@
 
 /// An absolute http or https address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) is_https: bool,
+pub(crate) struct Url {
+    pub(crate) is_https: bool,
     /// Lower-case, with brackets when it is an IPv6 address.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// Begins with `/`.
     path_and_query: String,
 }
 
 impl Url {
     /// From parts that are known to be valid.
-    pub(super) fn new(is_https: bool, host: &str, port: u16, path: &str) -> Self {
+    pub(crate) fn new(is_https: bool, host: &str, port: u16, path: &str) -> Self {
         Self { is_https, host: host.to_ascii_lowercase(), port, path_and_query: path.to_owned() }
     }
     /// Parses an absolute address; user and fragment are refused and dropped, respectively.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = encoded(text.split('#').next().unwrap_or_default().trim());
         let uri: ureq::http::Uri = text.parse().ok()?;
         let is_https = match uri.scheme_str()? {
@@ -42,7 +42,7 @@ impl Url {
         Some(Self { is_https, host, port, path_and_query: format!("{slash}{path}") })
     }
     /// Where a `Location` leads from here.
-    pub(super) fn join(&self, location: &str) -> Option<Self> {
+    pub(crate) fn join(&self, location: &str) -> Option<Self> {
         let location = location.trim();
         if location.is_empty() || location.len() > 16 << 10 {
             return None;
@@ -63,31 +63,39 @@ impl Url {
         };
         Self::parse(&format!("{}{target}", self.origin()))
     }
-    pub(super) fn scheme(&self) -> &'static str {
+    pub(crate) fn scheme(&self) -> &'static str {
         if self.is_https { "https" } else { "http" }
     }
     /// Host, with the port when it is not the usual one.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         if self.port == default_port(self.is_https) {
             self.host.clone()
         } else {
             format!("{}:{}", self.host, self.port)
         }
     }
-    pub(super) fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("{}://{}", self.scheme(), self.authority())
     }
     /// The whole address, for sending only.
-    pub(super) fn whole(&self) -> String {
+    pub(crate) fn whole(&self) -> String {
         format!("{}{}", self.origin(), self.path_and_query)
     }
     /// The address without its query.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let path = self.path_and_query.split('?').next().unwrap_or_default();
         super::error::clip(&format!("{}{path}", self.origin()))
     }
+    /// The path, as it is sent.
+    pub(crate) fn path(&self) -> &str {
+        self.path_and_query.split('?').next().unwrap_or("/")
+    }
+    /// The query, as it is sent; empty when there is none.
+    pub(crate) fn query(&self) -> &str {
+        self.path_and_query.split_once('?').map_or("", |(_, query)| query)
+    }
     /// With more of a query.
-    pub(super) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
+    pub(crate) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
         let mut url = self.clone();
         for (key, value) in pairs {
             let joint = if url.path_and_query.contains('?') { '&' } else { '?' };
@@ -102,7 +110,7 @@ fn default_port(is_https: bool) -> u16 {
 }
 
 /// Percent-encodes all but unreserved characters.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

@@ -307,6 +307,46 @@ pub fn proxy(to: u16) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
     (address, asked)
 }
 
+/// A SOCKS5 proxy (RFC 1928, 1929) that wants a password and brings everybody to one port; notes the names
+/// that it was asked for.
+pub fn socks(to: u16) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+    let address = format!("socks5://us%65r:pw@{}", listener.local_addr().expect("address"));
+    let asked = Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let noted = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            match greeted(&client) {
+                Some(name) => noted.lock().expect("no panic").push(name),
+                None => continue,
+            }
+            pass(client, to, u64::MAX, End::Cut);
+        }
+    });
+    (address, asked)
+}
+
+fn greeted(client: &TcpStream) -> Option<String> {
+    let take = |count: usize| {
+        let mut bytes = vec![0; count];
+        (&mut &*client).read_exact(&mut bytes).ok().map(|()| bytes)
+    };
+    let methods = usize::from(take(2)?[1]);
+    take(methods)?;
+    (&mut &*client).write_all(&[5, 2]).ok()?;
+    let user = usize::from(take(2)?[1]);
+    let user = take(user)?;
+    let password = usize::from(take(1)?[0]);
+    let is_right = take(password)? == b"pw" && user.starts_with(b"us");
+    (&mut &*client).write_all(&[1, u8::from(!is_right)]).ok()?;
+    // A name and no address: the proxy resolves.
+    let (head, length) = (take(4)?, usize::from(take(1)?[0]));
+    let name = (head[3] == 3).then(|| take(length)).flatten()?;
+    take(2)?;
+    (&mut &*client).write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
+    String::from_utf8(name).ok()
+}
+
 /// The real world with another environment.
 pub struct World {
     pub variables: BTreeMap<&'static str, String>,

@@ -5,10 +5,12 @@
 mod lab;
 
 use lab::{End, Lab, Pushed, World};
-use seaworthy_net::registry::{Cause, Client, Credential, Error, Names, Options, Patience, Secret, Way};
+use seaworthy_net::registry::{
+    BlobPushed, Cause, Client, Credential, Error, Names, Options, Patience, Secret, Subject, Way, media,
+};
 use seaworthy_types::{Digest, ImageRef};
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -58,6 +60,7 @@ fn what_was_pushed_comes_back() {
 
     errors(&lab, &logged_in);
     referrers(&lab, &logged_in, digest);
+    pushed_by_us(&lab, &pushed);
     broken_line(&lab, &pushed);
     through_a_proxy(&lab, &pushed);
     files_of_others(&lab, &pushed);
@@ -119,6 +122,55 @@ fn referrers(lab: &Lab, client: &Arc<Client>, subject: Digest) {
     assert_eq!(named.digest, subject);
 }
 
+/// What we push is what skopeo pushed.
+fn pushed_by_us(lab: &Lab, pushed: &Pushed) {
+    let authority = lab.authority();
+    let image = ImageRef::parse(&format!("{authority}/our/app:1")).expect("valid");
+    let client = client(options(lab, &authority, "pw"), &[]);
+    let wrong = self::client(options(lab, &authority, "geheim"), &[]);
+    let sha = |bytes: &[u8]| Digest::from_bytes(<sha2::Sha256 as sha2::Digest>::digest(bytes).into());
+    let refused = wrong.push_blob(&image, sha(b"x"), 1, &mut Cursor::new(b"x"));
+    assert!(matches!(refused, Err(Error::Login { .. })), "{refused:?}");
+    for (number, expected) in [BlobPushed::Sent, BlobPushed::Present].into_iter().enumerate() {
+        let (digest, size) = (sha(&pushed.layer), pushed.layer.len() as u64);
+        let got = client.push_blob(&image, digest, size, &mut Cursor::new(&pushed.layer)).expect("pushed");
+        assert_eq!(got, expected, "{number}");
+    }
+    let (digest, size) = (sha(&pushed.config), pushed.config.len() as u64);
+    let mut reader = Cursor::new(&pushed.config);
+    let got = client.push_blob_from(&image, digest, size, &mut reader, Some("team/app")).expect("there");
+    assert_eq!(got, BlobPushed::Mounted);
+    let taken =
+        client.push_manifest(&image, Some("1"), media::OCI_MANIFEST, &pushed.manifest).expect("taken");
+    pull(&client, &image, pushed);
+    pull(&client, &image.with_digest(taken.digest), pushed);
+    // Blobs that are not there: the registry does not take their manifest.
+    let missing = String::from_utf8_lossy(&pushed.manifest).replace(&digest.hex(), &"0".repeat(64));
+    let refused = client.push_manifest(&image, Some("2"), media::OCI_MANIFEST, missing.as_bytes());
+    assert!(refused.expect_err("refused").to_string().contains("MANIFEST_BLOB_UNKNOWN"));
+    referrers_by_us(&client, &image, pushed, taken.digest);
+}
+
+/// This registry does not list referrers: we keep the tag.
+fn referrers_by_us(client: &Arc<Client>, image: &ImageRef, pushed: &Pushed, subject: Digest) {
+    let whole: serde_json::Value = serde_json::from_slice(&pushed.manifest).expect("JSON");
+    for kind in ["application/spdx+json", "application/vnd.cyclonedx+json"] {
+        let mut about = whole.clone();
+        about["artifactType"] = kind.into();
+        about["subject"] = serde_json::json!({
+            "mediaType": media::OCI_MANIFEST, "digest": subject.to_string(), "size": pushed.manifest.len(),
+        });
+        let bytes = about.to_string();
+        for _ in 0..2 {
+            let taken =
+                client.push_manifest(image, None, media::OCI_MANIFEST, bytes.as_bytes()).expect("taken");
+            assert_eq!(taken.subject, Subject::Tag);
+        }
+    }
+    let found = client.referrers(image, subject, None).expect("asked");
+    assert_eq!((found.way, found.list.items.len()), (Way::Tag, 2));
+}
+
 /// Each connection ends after 700 kB, or goes silent: the layer of 3 MB needs several.
 fn broken_line(lab: &Lab, pushed: &Pushed) {
     for end in [End::Cut, End::Freeze] {
@@ -149,6 +201,11 @@ fn through_a_proxy(lab: &Lab, pushed: &Pushed) {
         !asked.is_empty() && asked.iter().all(|line| line.starts_with(&format!("CONNECT {authority} "))),
         "{asked:?}"
     );
+    let (socks, named) = lab::socks(lab.port);
+    let proxied = client(options(lab, &authority, "pw"), &[("ALL_PROXY", socks)]);
+    pull(&proxied, &image(&authority), pushed);
+    let named = named.lock().expect("no panic").clone();
+    assert!(!named.is_empty() && named.iter().all(|name| name == "registry.test"), "{named:?}");
     let variables = [("HTTPS_PROXY", proxy), ("NO_PROXY", "registry.test".into())];
     let direct = client(options(lab, &authority, "pw"), &variables).manifest(&image(&authority));
     assert!(matches!(direct, Err(Error::Unreachable { cause: Cause::Name, .. })), "{direct:?}");

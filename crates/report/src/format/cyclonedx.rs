@@ -100,6 +100,7 @@ fn target(report: &Report) -> Value {
         | TargetKind::Container => "container",
         TargetKind::File => "file",
         TargetKind::Folder => "application",
+        TargetKind::Disk | TargetKind::RootFs => "operating-system",
         TargetKind::Sbom if report.image.is_some() => "container",
         TargetKind::Sbom => "application",
     };

@@ -118,6 +118,7 @@ fn target(report: &Report) -> Value {
     target["primaryPackagePurpose"] = json!(match report.target.kind {
         TargetKind::File => "FILE",
         TargetKind::Folder => "SOURCE",
+        TargetKind::Disk | TargetKind::RootFs => "OPERATING-SYSTEM",
         TargetKind::Sbom if report.image.is_none() => "APPLICATION",
         _ => "CONTAINER",
     });

@@ -324,9 +324,15 @@ fn mirrors_come_first_and_are_named_when_all_fail() {
     let other = ImageRef::parse(&format!("{}/none:1", registry.authority)).expect("valid");
     let said = client.manifest(&other).expect_err("nowhere").to_string();
     assert!(
-        said.contains("(404)") && said.contains("these mirrors were tried") && said.contains("HTTP 500"),
+        said.contains("(404)") && said.contains("These places were tried") && said.contains("HTTP 500"),
         "{said}"
     );
     let client = with(vec!["http://user@mirror".into()]);
-    assert!(client.manifest(&other).expect_err("no mirror").to_string().contains("is no mirror"));
+    assert!(
+        client
+            .manifest(&other)
+            .expect_err("no mirror")
+            .to_string()
+            .contains("is no place of a registry or mirror")
+    );
 }

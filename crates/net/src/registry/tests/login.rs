@@ -128,7 +128,7 @@ fn passwords_go_to_the_registry_or_its_login_server_only() {
         .variable("SEAWORTHY_REGISTRY_PASSWORD", "geheim");
     let before = basic.seen().len();
     let (client, _) = client_with(options, world);
-    let place = client.places("registry.example").expect("places");
+    let place = client.places(&image("registry.example")).expect("places");
     let mirror = place.first().expect("a mirror");
     let error = client.manifest_at(mirror, &image("registry.example")).expect_err("no login for mirrors");
     assert!(matches!(error, Error::Login { .. }), "{error:?}");

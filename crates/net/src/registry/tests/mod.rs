@@ -5,7 +5,15 @@ mod faults;
 mod lists;
 mod login;
 mod logins_found;
+mod mirrors;
 mod noise;
+mod push;
 mod server;
 mod transfer;
-mod world;
+pub(super) mod world;
+
+/// The server and the world for the tests of what else dials out.
+pub(crate) mod testing {
+    pub(crate) use super::server::{Seen, Server, Wire};
+    pub(crate) use super::world::{Fake, options};
+}

@@ -15,6 +15,7 @@ pub struct Seen {
     pub target: String,
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Seen {
@@ -89,9 +90,14 @@ fn read(stream: &TcpStream) -> Option<Seen> {
         };
     }
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    input.read_exact(&mut body).ok()?;
-    Some(Seen { method, target, headers, body: String::from_utf8(body).ok()? })
+    if headers.get("expect").is_some_and(|value: &String| value == "100-continue") {
+        let mut output = stream;
+        output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+    }
+    let mut bytes = vec![0; length];
+    input.read_exact(&mut bytes).ok()?;
+    let body = String::from_utf8_lossy(&bytes).into_owned();
+    Some(Seen { method, target, headers, body, bytes })
 }
 
 /// The connection to the client.

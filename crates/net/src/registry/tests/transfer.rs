@@ -1,7 +1,7 @@
 //! Blobs over connections that break, stall and lie.
 
 use super::super::client::digest_of;
-use super::super::{Error, error_of};
+use super::super::{Credential, Error, Secret, error_of};
 use super::server::{Seen, Server, Wire};
 use super::world::{Fake, client, client_with, image, options};
 use seaworthy_types::Digest;
@@ -211,4 +211,27 @@ fn a_mirror_that_breaks_is_left_in_the_middle() {
     assert!(bytes == blob);
     assert_eq!(reader.mirrors_failed().len(), 1);
     assert_eq!(registry.seen().first().map(Seen::from), Some(70_000));
+}
+
+#[test]
+fn layers_that_may_not_be_handed_on_are_fetched_where_they_lie() {
+    let blob = blob();
+    let served = blob.clone();
+    let elsewhere = Server::new(move |seen, wire| part(seen, wire, &served, usize::MAX));
+    let registry = Server::new(|_, wire| wire.answer(404, &[], b""));
+    let mut options = options();
+    options.logins.insert(registry.authority.clone(), Credential::Token(Secret::new("geheim")));
+    let (client, _) = client_with(options, Fake::new());
+    let image = image(&registry.authority);
+    let urls = ["ftp://x/".to_owned(), format!("http://{}/layer", elsewhere.authority)];
+    let mut reader = client.blob_at(&image, digest_of(&blob), blob.len() as u64, &urls).expect("there");
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).expect("whole");
+    assert!(bytes == blob);
+    assert!(elsewhere.seen().iter().all(|seen| seen.header("authorization").is_none()));
+    for url in ["http://169.254.169.254/x", "https://no-such-host.invalid/x", "ftp://x"] {
+        let refused = client.blob_at(&image, digest_of(&blob), 5, &[url.into()]).map(drop);
+        let said = refused.expect_err(url).to_string();
+        assert!(said.contains("(404)") && said.contains("were tried too"), "{said}");
+    }
 }

@@ -1,0 +1,78 @@
+//! Delivery from database to database: full files, deltas, trust, damage, older and newer publications.
+
+mod delivery;
+
+use delivery::trusted;
+use delivery::{DAY, NOW, Place, same_answers};
+use seaworthy_advisory::deliver::{Bundle, BundleChoice, Choice, DeliverError, How, export, missing};
+
+#[test]
+fn what_is_published_is_what_is_fetched() {
+    let place = Place::new("one");
+    let published = place.publish(NOW);
+    assert_eq!(published.shards.len(), 4, "{published:?}");
+    let fetched = place.fetch(Choice::All, NOW).expect("fetched").value;
+    assert!(fetched.shards.iter().all(|shard| shard.how == How::Full || shard.files == 0), "{fetched:?}");
+    same_answers(&place.built(), &place.fetched());
+    // A second time there is nothing to fetch but the index.
+    let again = place.fetch(Choice::All, NOW).expect("fetched").value;
+    assert_eq!((again.files, again.shards.iter().all(|shard| shard.how == How::Unchanged)), (1, true));
+}
+
+#[test]
+fn a_delta_leads_to_the_same_as_the_whole() {
+    let place = Place::new("one");
+    place.publish(NOW);
+    place.fetch(Choice::All, NOW).expect("fetched");
+    place.build("two");
+    let published = place.publish(NOW.plus(DAY));
+    assert!(published.shards.iter().any(|shard| !shard.deltas.is_empty()), "{published:?}");
+    let fetched = place.fetch(Choice::All, NOW.plus(DAY)).expect("fetched").value;
+    let how: Vec<How> = fetched.shards.iter().map(|shard| shard.how).collect();
+    assert!(how.contains(&How::Delta) && !how.contains(&How::Full), "{fetched:?}");
+    same_answers(&place.built(), &place.fetched());
+    // Who starts now gets the same files.
+    let other = place.other("elsewhere");
+    other.fetch(Choice::All, NOW.plus(DAY)).expect("fetched");
+    assert_eq!(other.data_files(), place.data_files());
+}
+
+#[test]
+fn a_bundle_brings_a_fetched_database_over() {
+    let place = Place::new("one");
+    place.publish(NOW);
+    place.fetch(Choice::All, NOW).expect("fetched");
+    let file = place.work().join("bundle.tar");
+    let bundled = export(place.fetched_folder(), BundleChoice::All, &file, NOW.time()).expect("exported");
+    assert!(bundled.signed, "{bundled:?}");
+    let bundle = Bundle::open(&file).expect("opened");
+    assert_eq!(bundle.shards(), bundled.shards);
+    let other = place.other("beyond");
+    let shards = bundled.shards.as_slice();
+    let fetched = other.fetch_from(&[&bundle], Choice::Named(shards), NOW, &trusted(&[1])).expect("fetched");
+    assert_eq!(fetched.notes, []);
+    same_answers(&place.built(), &other.fetched());
+    assert_eq!(other.data_files(), place.data_files());
+    // A stranger's bundle is refused.
+    let refused = place.other("nowhere").fetch_from(&[&bundle], Choice::All, NOW, &trusted(&[2]));
+    assert!(matches!(refused, Err(DeliverError::Nowhere { .. })));
+    assert!(!place.work().join("nowhere/index.json").exists());
+}
+
+#[test]
+fn a_bundle_of_some_shards_says_what_is_missing() {
+    let place = Place::new("one");
+    place.publish(NOW);
+    place.fetch(Choice::All, NOW).expect("fetched");
+    let file = place.work().join("bundle.tar");
+    let some = ["npm".to_owned()];
+    let choice = BundleChoice::Named(&some);
+    let bundled = export(place.fetched_folder(), choice, &file, NOW.time()).expect("exported");
+    assert_eq!(bundled.shards, ["cve", "epss", "npm"]);
+    let bundle = Bundle::open(&file).expect("opened");
+    let other = place.other("beyond");
+    let outcome = other.fetch_from(&[&bundle], Choice::Named(&bundled.shards), NOW, &trusted(&[1]));
+    assert_eq!(outcome.expect("fetched").notes, []);
+    let asked = ["npm".to_owned(), "maven".to_owned(), "pypi".to_owned()];
+    assert_eq!(missing(other.fetched_folder(), &asked).expect("read"), ["maven"]);
+}
