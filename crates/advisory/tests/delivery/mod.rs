@@ -226,6 +226,12 @@ impl Place {
         };
         fetch.run(&mut |_| {})
     }
+    /// Names of all files of the depot.
+    pub fn depot_files(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.depot_folder().join("files")).expect("listed");
+        let names = files.map(|entry| entry.expect("listed").file_name().to_string_lossy().into_owned());
+        names.map(|name| format!("files/{name}")).chain(["index.seaworthy".to_owned()]).collect()
+    }
     /// Names of the fetched data files: each ends in its digest.
     pub fn data_files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.fetched).expect("listed");

@@ -16,6 +16,7 @@ mod jail;
 mod lab;
 mod memory;
 mod outputs;
+mod own_image;
 mod pull;
 mod real_registry;
 mod registry;

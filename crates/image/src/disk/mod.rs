@@ -112,7 +112,7 @@ fn note(is_gap: bool, code: &str, subject: &str, text: impl Into<String>) -> Not
 /// What to say when no file system of the disk can be read.
 fn nothing_to_walk() -> Error {
     let detail = "no file system that can be read was found on it";
-    Error::NotAnImage { what: "the disk".into(), detail: detail.into() }
+    Error::Refused { what: "the disk".into(), detail: detail.into() }
 }
 
 /// Opens what a volume holds, or says why not.
@@ -213,7 +213,7 @@ impl Disk {
             let mut what: Vec<String> =
                 self.notes.iter().map(|note| format!("{}: {}", note.subject, note.detail)).collect();
             what.insert(0, "no file system that can be read was found on it".into());
-            return Err(Error::NotAnImage { what: "the disk".into(), detail: what.join("; ") });
+            return Err(Error::Refused { what: "the disk".into(), detail: what.join("; ") });
         }
         if let Some(wish) = wish {
             let number = |system: &System| system.partition.number.to_string() == wish;

@@ -45,11 +45,11 @@ pub(crate) fn open(source: Arc<dyn Source>) -> Result<Arc<dyn Source>, Error> {
         });
     if let Some(what) = what {
         let detail = format!("it is {what}, which is not read; convert it: qemu-img convert -O qcow2");
-        return Err(Error::NotAnImage { what: "the disk".into(), detail });
+        return Err(Error::Refused { what: "the disk".into(), detail });
     }
     let wrap = |name: &str, error: io::Error| match error.kind() {
         io::ErrorKind::Unsupported => {
-            Error::NotAnImage { what: "the disk".into(), detail: format!("it is {name}: {error}") }
+            Error::Refused { what: "the disk".into(), detail: format!("it is {name}: {error}") }
         }
         io::ErrorKind::InvalidData => Error::broken(format!("the disk ({name})"), error.to_string()),
         _ => Error::io(format!("the disk ({name})"), error),
