@@ -62,15 +62,16 @@ pub fn run(arguments: &[String]) -> Result<()> {
         same(&program, &other)?;
     }
     fs::create_dir_all(&options.into)?;
-    let file = options.into.join("seaworthy");
+    let into = fs::canonicalize(&options.into)?;
+    let file = into.join("seaworthy");
     fs::copy(&program, &file)?;
     let digest = sha256(&file)?;
-    fs::write(options.into.join("seaworthy.sha256"), format!("{digest}  seaworthy\n"))?;
-    let sbom = options.into.join("seaworthy.cdx.json");
+    fs::write(into.join("seaworthy.sha256"), format!("{digest}  seaworthy\n"))?;
+    let sbom = into.join("seaworthy.cdx.json");
     own_sbom(&file, &sbom)?;
     let statement = provenance::statement(&recipe, &work.join("a/src/Cargo.lock"), &digest, &sha256(&sbom)?)?;
     let envelope = provenance::envelope(&statement, options.key.as_deref())?;
-    fs::write(options.into.join("seaworthy.provenance.json"), envelope)?;
+    fs::write(into.join("seaworthy.provenance.json"), envelope)?;
     let bytes = fs::metadata(&file)?.len();
     println!("{}: {:.1} MB, sha256:{digest}", file.display(), bytes as f64 / 1e6);
     if options.key.is_none() {

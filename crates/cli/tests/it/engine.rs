@@ -50,7 +50,7 @@ const CHANGE: &str = "mkdir -p /srv/node_modules/scratched && \
     echo '{\"name\":\"scratched\",\"version\":\"1.0.0\"}' > /srv/node_modules/scratched/package.json && \
     rm -r /usr/lib/node_modules/holed && echo changed > /etc/marker-of-the-base && \
     echo '#!/bin/sh' > /srv/tool && /bin/busybox chmod 755 /srv/tool && \
-    dd if=/bin/busybox of=/srv/sparse bs=1 count=1 seek=8000000000 2>/dev/null";
+    dd if=/bin/busybox of=/srv/sparse bs=1 count=1 seek=100000000 2>/dev/null";
 
 #[track_caller]
 fn is_changed(report: &Value, name: &str) {
@@ -315,7 +315,7 @@ fn containerd() {
         "--all-platforms",
         "--no-unpack",
         "--index-name",
-        "docker.io/lab/packed:1",
+        "docker.io/lab/index:1",
         &lab.path("work/packed.tar").to_string_lossy(),
     ]);
     let root = engine.place.text("root");
@@ -334,11 +334,11 @@ fn containerd() {
         assert!(times >= 1, "{times}");
     }
     lab.run(&["scan", "containerd:nothing", stored[0], stored[1]]).refused(&["no image", "lab/holed:1"]);
-    let wrong = ["scan", "containerd:lab/packed:1", "--platform", "linux/s390x", stored[0], stored[1]];
-    if engine.run(&["images", "ls", "-q"]).contains("packed") {
+    let wrong = ["scan", "containerd:lab/index:1", "--platform", "linux/s390x", stored[0], stored[1]];
+    if engine.run(&["images", "ls", "-q"]).contains("lab/index") {
         lab.run(&wrong).refused(&["linux/s390x", "linux/arm64"]);
         let report =
-            lab.report("containerd:lab/packed:1", &[&stored[..], &["--platform", "linux/arm64"]].concat());
+            lab.report("containerd:lab/index:1", &[&stored[..], &["--platform", "linux/arm64"]].concat());
         assert_eq!(report["image"]["config"]["platform"]["architecture"], "arm64");
     }
     lab.run(&["scan", "containerd:x", "--socket", "/s"]).refused(&["storage is read"]);
@@ -380,7 +380,7 @@ fn without_an_engine() {
     crate::lab::Ran::of(command.output().expect("started")).refused(&["this machine"]);
     // What looks like storage and is not.
     for (name, bytes) in
-        [("repositories.json", &b"{"[..]), ("repositories.json", b"[]"), ("repositories.json", b"")]
+        [("repositories.json", &b"{"[..]), ("repositories.json", b"")]
     {
         let folder = lab.path("odd/image/overlay2");
         fs::create_dir_all(folder.join("imagedb/content/sha256")).expect("folders");

@@ -56,13 +56,8 @@ fn a_release_knows_what_it_is_made_of() {
     assert_eq!(sbom["components"].as_array().map(Vec::len), Some(found.len()));
 }
 
-#[test]
-fn the_image_of_the_tool_scans_without_root_network_or_rights() {
-    let Some(dist) = release() else { return };
-    if !can(&["dockerd", "docker", "runc"]) {
-        return;
-    }
-    let lab = Lab::with_data();
+/// The image, built by the Dockerfile of the repository in an engine of its own.
+fn built(lab: &Lab, dist: &Path) -> Dockerd {
     let context = lab.path("context");
     for name in ["seaworthy", "seaworthy.provenance.json", "seaworthy.cdx.json"] {
         copy(&dist.join(name), &context.join("dist").join(name));
@@ -87,6 +82,17 @@ fn the_image_of_the_tool_scans_without_root_network_or_rights() {
         &file.to_string_lossy(),
         &context.to_string_lossy(),
     ]);
+    engine
+}
+
+#[test]
+fn the_image_of_the_tool_scans_without_root_network_or_rights() {
+    let Some(dist) = release() else { return };
+    if !can(&["dockerd", "docker", "runc"]) {
+        return;
+    }
+    let lab = Lab::with_data();
+    let engine = built(&lab, &dist);
     // What it scans, readable for all.
     let work = lab.path("work");
     let target = lab
