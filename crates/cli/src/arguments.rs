@@ -127,7 +127,8 @@ pub struct TargetArguments {
     /// in a registry.
     #[arg(long, value_name = "OS/ARCH[/VARIANT]|all")]
     pub platform: Option<String>,
-    /// Image to take from an archive that holds several: a tag or a digest.
+    /// Image to take from an archive that holds several: a tag or a digest. Of a disk: the partition (its number)
+    /// or logical volume that is the root.
     #[arg(long, value_name = "NAME")]
     pub reference: Option<String>,
     /// Memory for all buffers, such as 160M or 1G.
