@@ -4,7 +4,6 @@
 //! after the other; fetches from the publication what a first scan of an Alpine image needs, everything,
 //! and a day's changes. Scores of a second day are made up, and told apart.
 
-use seaworthy_advisory::Index;
 use seaworthy_advisory::database::container::{Container, Kind};
 use seaworthy_advisory::database::epss;
 use seaworthy_advisory::deliver::{
@@ -13,9 +12,10 @@ use seaworthy_advisory::deliver::{
 };
 use seaworthy_advisory::feed::{self, Address, Feed, FeedError, ReadSeek, Sink};
 use seaworthy_advisory::import::{Import, Others};
+use seaworthy_advisory::{Database, Index, Lookup as _};
 use seaworthy_types::{About, Advisory, Date, Enrichment, Note, Timestamp};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const NOW: Timestamp = Timestamp(1_795_500_000);
 const DAY: i64 = 86_400;
@@ -199,6 +199,28 @@ fn first_scan(work: &Path, today: &Path) -> Result<(), Failure> {
     let start = Instant::now();
     let bundled = export(&all, BundleChoice::All, &work.join("bundle.tar"), NOW)?;
     println!("bundle of everything: {:?}, {} bytes", start.elapsed(), bundled.bytes);
+    same(today, &all)
+}
+
+/// Every record of the built database and of the fetched one, and how long both take to look them up.
+fn same(built: &Path, fetched: &Path) -> Result<(), Failure> {
+    let (built, fetched) = (Database::open(built)?.value, Database::open(fetched)?.value);
+    let (mut records, mut names, mut times) = (0, 0, [Duration::ZERO; 2]);
+    for shard in built.installed().filter(|shard| shard.kind == "packages") {
+        for name in built.names(&shard.shard)? {
+            let mut found = Vec::new();
+            for (database, time) in [&built, &fetched].into_iter().zip(&mut times) {
+                let start = Instant::now();
+                found.push(database.records(&shard.shard, &name)?);
+                *time += start.elapsed();
+            }
+            if found.first() != found.get(1) {
+                return Err(format!("{} {name}: other records", shard.shard).into());
+            }
+            (records, names) = (records + found.first().map_or(0, Vec::len), names + 1);
+        }
+    }
+    println!("{names} names with {records} records: the same; built {:?}, fetched {:?}", times[0], times[1]);
     Ok(())
 }
 
