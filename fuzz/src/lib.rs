@@ -5,6 +5,7 @@ pub mod archive;
 pub mod cataloguer;
 pub mod database;
 pub mod deliver;
+pub mod disk;
 pub mod feed;
 pub mod format;
 pub mod layer;
