@@ -139,9 +139,14 @@ impl S3 {
         let now = || self.web.world.wall();
         let signer = move |method: &Method, url: &Url| place.signed(method, url, sha256, now());
         let kind = ("content-type", "application/octet-stream".to_owned());
+        // For whatever serves the bucket to others: only the index changes.
+        let kept = match self.names.sha256(name) {
+            Some(_) => "public, max-age=31536000, immutable",
+            None => "no-cache",
+        };
         let wanted = Wanted {
             method: Method::PUT,
-            headers: vec![kind],
+            headers: vec![kind, ("cache-control", kept.to_owned())],
             signer: &signer,
             content: Some((content, bytes)),
             ..Wanted::get(url.clone())

@@ -257,6 +257,8 @@ fn a_bucket_takes_and_gives() {
     assert_eq!(seen[1].target, format!("/bucket/deep/pre%20fix/{FILE}"));
     assert_eq!((seen[1].body.as_str(), seen[2].body.as_str()), ("hello", "index"));
     assert_eq!(seen[1].header("x-amz-content-sha256"), FILE.strip_prefix("files/"));
+    assert_eq!(seen[2].header("cache-control"), Some("no-cache"));
+    assert!(seen[1].header("cache-control").is_some_and(|kept| kept.contains("immutable")));
     for request in &seen {
         let value = request.header("authorization").expect("signed");
         assert!(value.starts_with("AWS4-HMAC-SHA256 Credential=AKID/20261124/eu-west-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, Signature="), "{value}");
