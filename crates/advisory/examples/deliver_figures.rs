@@ -1,4 +1,4 @@
-//! Measures delivery of data: `deliver_figures FEEDS MANIFEST WORK`.
+//! Measures delivery of data: `deliver_figures FEEDS MANIFEST WORK [first | days | scores]`.
 //!
 //! Builds the database of a snapshot, and others without the records of its newest days; publishes the one
 //! after the other; fetches from the publication what a first scan of an Alpine image needs, everything,
@@ -28,22 +28,28 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [feeds, manifest, work] = arguments.as_slice() else {
-        return Err("arguments: FEEDS MANIFEST WORK".into());
+    let [feeds, manifest, work, part @ ..] = arguments.as_slice() else {
+        return Err("arguments: FEEDS MANIFEST WORK [first | days | scores]".into());
     };
+    let wants = |name: &str| part.is_empty() || part.iter().any(|part| part == name);
     let (feeds, manifest, work) = (PathBuf::from(feeds), Path::new(manifest), Path::new(work));
     std::fs::create_dir_all(work)?;
     let today = work.join("today");
     build(&feeds, manifest, &today, i32::MAX)?;
-    first_scan(work, &today)?;
-    for days in DAYS {
+    if wants("first") {
+        first_scan(work, &today)?;
+    }
+    for days in DAYS.into_iter().filter(|_| wants("days")) {
         // The last day of the snapshot is 2026-08-22: records of that day and later are the newest day's.
         let first = Date::parse("2026-08-22").ok_or("a day")?.0 - days + 1;
         let before = work.join(format!("without-{days}"));
         build(&feeds, manifest, &before, first)?;
         day(work, &before, &today, days)?;
     }
-    scores(work, &today)
+    if wants("scores") {
+        scores(work, &today)?;
+    }
+    Ok(())
 }
 
 /// Builds a database without records that were changed on or after a day, when it is not there.
