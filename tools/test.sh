@@ -6,15 +6,17 @@ cd "$(dirname "$0")/.."
 
 shared=${SEAWORTHY_SHARED:-$(pwd)/../shared}
 recipe=$shared/images/make.sh
-packages=(build-essential xz-utils libxml2-utils strace debootstrap docker.io skopeo docker-registry apache2-utils ca-certificates openssl)
+packages=(build-essential xz-utils libxml2-utils strace debootstrap ca-certificates openssl
+  docker.io containerd runc podman busybox-static skopeo docker-registry apache2-utils
+  e2fsprogs xfsprogs qemu-utils squashfs-tools dosfstools fdisk python3-venv)
 missing=()
+command -v go >/dev/null || packages+=(golang)
 # What the recipe of the real images needs besides; other versions on PATH will do.
 if [ -f "$recipe" ]; then
   command -v pip >/dev/null || packages+=(python3-pip)
   command -v mvn >/dev/null || packages+=(maven)
   command -v jar >/dev/null || packages+=(default-jdk-headless)
   # Debian 12's own Go is too old for some of the programs: that image is then SKIPPED.
-  command -v go >/dev/null || packages+=(golang)
 fi
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
@@ -23,6 +25,18 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
+
+# Real servers that are no Debian packages: an emulator of S3, and a registry that knows referrers.
+servers=$(pwd)/target/servers
+mkdir -p "$servers"
+if [ ! -x "$servers/moto/bin/moto_server" ]; then
+  { python3 -m venv "$servers/moto" && "$servers/moto/bin/pip" install -q 'moto[server]==5.2.5'; } \
+    >"$servers/moto.log" 2>&1 || { tail -3 "$servers/moto.log"; echo "SKIPPED: moto could not be installed"; }
+fi
+(cd tools/registry && go build -o "$servers/refreg" .) >"$servers/refreg.log" 2>&1 \
+  || { tail -3 "$servers/refreg.log"; echo "SKIPPED: the registry with referrers could not be built"; }
+[ -x "$servers/moto/bin/moto_server" ] && export SEAWORTHY_MOTO=$servers/moto/bin/moto_server
+[ -x "$servers/refreg" ] && export SEAWORTHY_REFERRERS_REGISTRY=$servers/refreg
 
 export SEAWORTHY_SHARED=$shared
 export SEAWORTHY_IMAGES=${SEAWORTHY_IMAGES:-$(pwd)/target/images}
@@ -49,5 +63,9 @@ if [ ! -x "$SEAWORTHY_REFERRERS_REGISTRY" ]; then
   go build -C tools/registry -trimpath -o "$SEAWORTHY_REFERRERS_REGISTRY" . 2>target/referrers-registry.log \
     || echo "SKIPPED: the registry with referrers could not be built (target/referrers-registry.log)"
 fi
+
+# The release, built twice in different folders: the same bytes, or this fails.
+cargo xtask release --check --into target/dist
+export SEAWORTHY_DIST=$(pwd)/target/dist
 
 cargo xtask check

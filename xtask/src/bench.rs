@@ -1,6 +1,9 @@
 //! `cargo xtask bench`: the scanner against the floor and against peers on PATH, measured in the same
 //! run, printed as ratios. The floor is a program of our own that only does what nobody can leave
-//! out: hash the archive, or inflate and hash its layers, with the same libraries.
+//! out: hash the archive, or inflate and hash its layers, with the same libraries. OCI archives are also
+//! scanned from a registry on the loopback.
+
+mod registry;
 
 use crate::measure::{Sample, best, measure};
 use anyhow::{Context, Result, bail};
@@ -147,6 +150,10 @@ impl Bench {
         })?;
         self.row("seaworthy, new archive, known layers", &base, fresh);
         std::fs::remove_file(&copy)?;
+        if floor == "inflate" {
+            let tools = registry::Tools { program: &program, db: &db, work: &self.work, runs: self.runs };
+            registry::measured(&tools, path)?;
+        }
         self.sbom(&base, &common)?;
         self.peers(&base, &image)?;
         println!();

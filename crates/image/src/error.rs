@@ -23,6 +23,14 @@ pub enum Error {
         /// What was found instead, and what to try.
         detail: String,
     },
+    /// The bytes are known for what they are, and are not read.
+    #[error("{what} cannot be read: {detail}")]
+    Refused {
+        /// What was opened.
+        what: String,
+        /// What it is, and what to try.
+        detail: String,
+    },
     /// A part of the image contradicts its format.
     #[error("{what} is broken: {detail}")]
     Broken {

@@ -29,7 +29,7 @@ pub struct FolderResult {
 }
 
 /// Superblock magics of file systems that hold no files of anybody (linux/magic.h).
-const VIRTUAL: [u64; 12] = [
+const VIRTUAL: [u64; 20] = [
     0x9fa0,      // proc
     0x6265_6572, // sysfs
     0x6367_7270, // cgroup2
@@ -42,11 +42,25 @@ const VIRTUAL: [u64; 12] = [
     0xcafe_4a11, // bpf
     0x6265_6570, // configfs
     0xf97c_ff8c, // selinuxfs
+    0xde5e_81e4, // efivarfs
+    0x6165_676c, // pstore
+    0x4249_4e4d, // binfmt_misc
+    0x6e73_6673, // nsfs
+    0x6573_5543, // fusectl
+    0x6759_6969, // rpc_pipefs
+    0x6e66_7364, // nfsd
+    0x5346_314d, // smackfs
 ];
 
 /// Walks everything beneath a folder.
 pub fn walk_folder(root: OwnedFd, limits: &Limits, visitor: &mut dyn Visitor) -> Result<FolderResult, Error> {
-    let root_stat = rustix::fs::fstat(&root).map_err(|error| Error::io("the folder", error.into()))?;
+    let io = |error: rustix::io::Errno| Error::io("the folder", error.into());
+    let root_stat = rustix::fs::fstat(&root).map_err(io)?;
+    if VIRTUAL.contains(&(rustix::fs::fstatfs(&root).map_err(io)?.f_type as u64)) {
+        let detail =
+            "it is a file system of the kernel (proc, sysfs or their kind), whose files are no files";
+        return Err(Error::Refused { what: "the folder".into(), detail: detail.into() });
+    }
     let mut walk = FolderWalk {
         root: Folder::new(root),
         root_device: root_stat.st_dev,

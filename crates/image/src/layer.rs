@@ -76,7 +76,8 @@ pub fn walk_layer_with(
     let compressed = opened.packing != Packing::Plain;
     let stream = opened.stream(limits, compressed && layer.blob_digest.is_some())?.first(&pool.excess_left);
     let key = layer.diff_id.as_bytes();
-    let mut walker = Walker::new(visitor, limits, &opened.what, key, compressed, pool.take());
+    let is_dear = compressed || opened.source.is_far();
+    let mut walker = Walker::new(visitor, limits, &opened.what, key, is_dear, pool.take());
     let (mut stream, hash) = match mode {
         WalkMode::Inline => pass_inline(stream, &mut walker, pool)?,
         WalkMode::Piped => pass_piped(stream, &mut walker, pool, compressed)?,

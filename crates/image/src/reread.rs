@@ -1,5 +1,5 @@
 //! Content that the one pass could not hand over: large files, hard links, sparse files, pairs. A plain layer is
-//! read where the bytes lie; a compressed one is inflated again, once for all that goes forward, from the
+//! read where the bytes lie; a compressed one, or one that comes over a network, is inflated again, once for all that goes forward, from the
 //! nearest place before it where inflating can begin (see [`crate::seek`]).
 
 use crate::layer::OpenedLayer;
@@ -87,7 +87,9 @@ pub(crate) fn deliver(
     let again = u64::from(limits.rereads_max).saturating_mul(passed.bytes.min(LAYER_BYTES_COUNTED));
     let file_cost_max = passed.bytes.saturating_add(again).saturating_add(STEP_BYTES as u64);
     let bytes = match layer.packing {
-        Packing::Plain => Bytes::Plain(Arc::clone(&layer.source), layer.offset, layer.len),
+        Packing::Plain if !layer.source.is_far() => {
+            Bytes::Plain(Arc::clone(&layer.source), layer.offset, layer.len)
+        }
         _ => Bytes::Packed(Box::new(Mutex::new(Inflated::new(passed, limits, again)))),
     };
     let mut rest = deferred.as_slice();

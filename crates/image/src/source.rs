@@ -13,6 +13,10 @@ pub trait Source: Send + Sync {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
     /// Length in bytes.
     fn len(&self) -> u64;
+    /// Whether going back costs a reading from the beginning, as with what comes over a network.
+    fn is_far(&self) -> bool {
+        false
+    }
     /// Whether there are no bytes at all.
     fn is_empty(&self) -> bool {
         self.len() == 0

@@ -87,3 +87,126 @@ fn limits_are_kept() {
     let limits = Limits { layer_entries_max: 10, ..Limits::default() };
     assert!(walk_folder(fd, &limits, &mut Recorder::default()).is_err());
 }
+
+/// Does something when an entry is told of, or when pairs are asked for.
+struct Meddler<'m> {
+    seen: Recorder,
+    when: &'static str,
+    then: &'m mut dyn FnMut(),
+    pairs: Vec<seaworthy_image::Pair>,
+}
+
+impl seaworthy_image::Visitor for Meddler<'_> {
+    fn entry(&mut self, entry: &seaworthy_image::Entry<'_>, head: &[u8]) -> seaworthy_image::Want {
+        if entry.path == self.when {
+            (self.then)();
+        }
+        self.seen.entry(entry, head)
+    }
+    fn content(&mut self, index: u32, content: seaworthy_image::Content<'_>) {
+        seaworthy_image::Visitor::content(&mut self.seen, index, content);
+    }
+    fn pairs(&mut self) -> Vec<seaworthy_image::Pair> {
+        if !self.pairs.is_empty() {
+            (self.then)();
+        }
+        std::mem::take(&mut self.pairs)
+    }
+    fn pair(
+        &mut self,
+        pair: &seaworthy_image::Pair,
+        _: seaworthy_image::Content<'_>,
+        _: seaworthy_image::Content<'_>,
+    ) {
+        self.seen.errors.push(format!("the pair {} was given", pair.file));
+    }
+}
+
+#[test]
+fn a_folder_that_becomes_a_link_is_not_followed() {
+    for (victim, when) in [("b", "b"), ("b/deep", "b/deep"), ("b", "b/deep")] {
+        let (root, outside) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+        let path = root.path();
+        fs::create_dir_all(path.join("b/deep/deeper")).expect("folder");
+        fs::write(path.join("b/deep/file"), "inside").expect("file");
+        fs::create_dir_all(outside.path().join("deep/deeper")).expect("folder");
+        for name in ["secret", "deep/secret", "deep/deeper/secret"] {
+            fs::write(outside.path().join(name), "outside").expect("file");
+        }
+        let mut swap = || {
+            fs::rename(path.join(victim), path.join("moved")).expect("moved");
+            symlink(outside.path(), path.join(victim)).expect("link");
+        };
+        let mut seen = Meddler { seen: Recorder::default(), when, then: &mut swap, pairs: Vec::new() };
+        let fd: OwnedFd = fs::File::open(path).expect("folder").into();
+        let result = walk_folder(fd, &Limits::default(), &mut seen).expect("a walk");
+        assert!(seen.seen.paths().iter().all(|path| !path.contains("secret")), "{:?}", seen.seen.paths());
+        assert!(seen.seen.contents.iter().all(|content| content.1 != b"outside"));
+        assert_eq!(codes(&result.notes), ["unreadable-folder"], "{victim}: {:?}", result.notes);
+    }
+}
+
+#[test]
+fn a_file_that_becomes_something_else_is_not_read_again() {
+    let (root, outside) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let path = root.path();
+    fs::write(outside.path().join("secret"), "outside").expect("file");
+    let fifo = |at: &std::path::Path| {
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, at, kind, 0o600.into(), 0).expect("fifo");
+    };
+    for becomes in ["link", "fifo", "folder", "nothing"] {
+        for name in ["one", "other"] {
+            let _ = fs::remove_file(path.join(name)).or_else(|_| fs::remove_dir(path.join(name)));
+            fs::write(path.join(name), "inside").expect("file");
+        }
+        let mut swap = || {
+            fs::remove_file(path.join("other")).expect("removed");
+            match becomes {
+                "link" => symlink(outside.path().join("secret"), path.join("other")).expect("link"),
+                "fifo" => fifo(&path.join("other")),
+                "folder" => fs::create_dir(path.join("other")).expect("folder"),
+                _ => {}
+            }
+        };
+        let pair = seaworthy_image::Pair { file: "one".into(), companion: "other".into() };
+        let mut seen =
+            Meddler { seen: Recorder::default(), when: "no such path", then: &mut swap, pairs: vec![pair] };
+        let fd: OwnedFd = fs::File::open(path).expect("folder").into();
+        let result = walk_folder(fd, &Limits::default(), &mut seen).expect("a walk");
+        assert_eq!(codes(&result.notes), ["unreadable-file"], "{becomes}");
+        assert!(seen.seen.errors.is_empty(), "{becomes}: {:?}", seen.seen.errors);
+    }
+}
+
+#[test]
+fn sockets_fifos_and_devices_are_told_of_and_never_opened() {
+    let root = tempfile::tempdir().expect("temporary folder");
+    let path = root.path();
+    let node = |name: &str, kind, device| {
+        rustix::fs::mknodat(rustix::fs::CWD, path.join(name), kind, 0o666.into(), device)
+    };
+    let _listener = std::os::unix::net::UnixListener::bind(path.join("socket")).expect("socket");
+    node("fifo", rustix::fs::FileType::Fifo, 0).expect("fifo");
+    // Zeros without end, to whom may make such a node.
+    let zero = node("zero", rustix::fs::FileType::CharacterDevice, rustix::fs::makedev(1, 5));
+    if zero.is_err() {
+        println!("SKIPPED: no device can be made here");
+    }
+    let (seen, result) = walked(path, &Limits::default());
+    assert!(seen.entries.iter().all(|entry| entry.1 == EntryKind::Special && entry.2 == 0));
+    assert_eq!(seen.entries.len(), if zero.is_ok() { 3 } else { 2 });
+    assert!(seen.contents.is_empty() && result.notes.is_empty());
+}
+
+#[test]
+fn a_file_system_of_the_kernel_is_no_target() {
+    for path in ["/proc", "/proc/self", "/sys"] {
+        let Ok(file) = fs::File::open(path) else {
+            println!("SKIPPED: there is no {path} here");
+            continue;
+        };
+        let error = walk_folder(file.into(), &Limits::default(), &mut Recorder::default());
+        assert!(error.is_err_and(|error| error.to_string().contains("kernel")), "{path}");
+    }
+}

@@ -241,6 +241,9 @@ impl Source for Blob {
     fn len(&self) -> u64 {
         self.size
     }
+    fn is_far(&self) -> bool {
+        true
+    }
 }
 
 /// The parent's side: what all lanes share.

@@ -164,3 +164,93 @@ fn unpacked(payload: &[u8]) -> Result<Vec<u8>, Fault> {
     }
     Ok(json)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seaworthy_types::Timestamp;
+
+    fn payload() -> Payload {
+        Payload {
+            seaworthy_index: FORMAT,
+            publication: "main".into(),
+            sequence: 3,
+            made: Timestamp(1),
+            expires: Timestamp(2),
+            shards: Vec::new(),
+            history: None,
+        }
+    }
+
+    fn key(seed: u8) -> PrivateKey {
+        PrivateKey::from_seed(&[seed; 32]).expect("a key")
+    }
+
+    fn trusted(seeds: &[u8]) -> Trusted {
+        Trusted::new(&seeds.iter().map(|seed| key(*seed).public()).collect::<Vec<_>>()).expect("keys")
+    }
+
+    fn open(file: &[u8], seeds: &[u8]) -> Result<SignedIndex, Fault> {
+        SignedIndex::open(file, &trusted(seeds), Unsigned::Refuse)
+    }
+
+    #[test]
+    fn one_trusted_signature_suffices() {
+        let file = seal(&payload(), &[&key(1), &key(2)]).expect("sealed");
+        for seeds in [[1].as_slice(), &[2], &[9, 2]] {
+            let index = open(&file, seeds).expect("opened");
+            assert_eq!((index.payload.clone(), index.signers.len()), (payload(), 1));
+        }
+        assert_eq!(open(&file, &[1, 2]).expect("opened").signers.len(), 2);
+        let refused = open(&file, &[3]).expect_err("nobody's").to_string();
+        assert!(
+            refused.contains(&key(1).public().id()) && refused.contains(&key(3).public().id()),
+            "{refused}"
+        );
+        let nobody = SignedIndex::open(&file, &Trusted::default(), Unsigned::Allow);
+        assert!(matches!(nobody, Err(Fault::Refused(Refusal::NoKeys))), "a signature is never ignored");
+    }
+
+    #[test]
+    fn every_changed_byte_is_seen() {
+        let file = seal(&payload(), &[&key(1)]).expect("sealed");
+        for at in 0..file.len() {
+            let mut bad = file.clone();
+            bad[at] ^= 0x20;
+            assert!(open(&bad, &[1]).is_err(), "byte {at}");
+        }
+        for length in 0..file.len() {
+            assert!(open(&file[..length], &[1]).is_err(), "cut at {length}");
+        }
+        let longer = [file.as_slice(), b"x"].concat();
+        assert!(matches!(open(&longer, &[1]), Err(Fault::Refused(Refusal::BadSignature))));
+    }
+
+    #[test]
+    fn unsigned_is_for_those_who_say_so() {
+        let file = seal(&payload(), &[]).expect("sealed");
+        assert!(matches!(open(&file, &[1]), Err(Fault::Refused(Refusal::Unsigned))));
+        let index = SignedIndex::open(&file, &trusted(&[1]), Unsigned::Allow).expect("opened");
+        assert_eq!(index.signers, Vec::<String>::new());
+    }
+
+    #[test]
+    fn plain_payloads_and_unknown_signatures_are_read() {
+        let json = br#"{"seaworthy_index":1,"sequence":1,"made":"2026-11-24T00:00:00Z","expires":"2026-11-25T00:00:00Z","shards":[],"new":{}}"#;
+        let signature = STANDARD.encode(key(1).sign(json));
+        let id = key(1).public().id();
+        let head = format!("{WORD}1\n{id} {signature}\nother-kind of signature\n\n");
+        let file = [head.as_bytes(), json].concat();
+        assert_eq!(open(&file, &[1]).expect("opened").payload.publication, "main");
+    }
+
+    #[test]
+    fn later_formats_and_bombs_are_refused() {
+        let later = format!("{WORD}2\n\n");
+        assert!(matches!(open(later.as_bytes(), &[1]), Err(Fault::Newer { found: 2, known: 1 })));
+        let bomb = zstd::bulk::compress(&vec![b' '; PAYLOAD_BYTES_MAX as usize + 1], 1).expect("packed");
+        let line = format!("{WORD}1\n{} {}\n\n", key(1).public().id(), STANDARD.encode(key(1).sign(&bomb)));
+        let file = [line.as_bytes(), &bomb].concat();
+        assert!(matches!(open(&file, &[1]), Err(Fault::TooLarge { .. })));
+    }
+}

@@ -160,3 +160,84 @@ pub fn judge(index: &SignedIndex, seen: &Seen, now: Timestamp, expired: Expired)
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_500_000;
+    const DAY: i64 = 86_400;
+
+    fn index(sequence: u64, digest: &str, signers: &[&str]) -> SignedIndex {
+        let payload = Payload {
+            seaworthy_index: 1,
+            publication: "main".into(),
+            sequence,
+            made: Timestamp(NOW),
+            expires: Timestamp(NOW + 7 * DAY),
+            shards: Vec::new(),
+            history: None,
+        };
+        let signers = signers.iter().map(|&key| key.to_owned()).collect();
+        SignedIndex { payload, signers, digest: digest.into() }
+    }
+
+    fn at(index: &SignedIndex, seen: &Seen, seconds: i64) -> Result<(), Refusal> {
+        judge(index, seen, Timestamp(NOW + seconds), Expired::Refuse)
+    }
+
+    #[test]
+    fn order() {
+        let seen = Seen::default().with(&index(5, "five", &["k1"]));
+        assert_eq!(at(&index(5, "five", &["k1"]), &seen, 0), Ok(()), "the same again");
+        assert_eq!(at(&index(6, "six", &["k1"]), &seen, 0), Ok(()));
+        let rollback = Refusal::Rollback { sequence: 4, seen: 5 };
+        assert_eq!(at(&index(4, "four", &["k1"]), &seen, 0), Err(rollback.clone()));
+        assert_eq!(at(&index(5, "other", &["k1"]), &seen, 0), Err(Refusal::TwoFaced { sequence: 5 }));
+        // Another publication of the same key counts for itself.
+        let mut other = index(1, "one", &["k1"]);
+        other.payload.publication = "beta".into();
+        assert_eq!(at(&other, &seen, 0), Ok(()));
+        // Who could play back old data cannot hide behind an expired index.
+        assert_eq!(at(&index(4, "four", &["k1"]), &seen, 30 * DAY), Err(rollback));
+    }
+
+    #[test]
+    fn keys_change() {
+        let seen = Seen::default().with(&index(5, "five", &["k1"]));
+        assert_eq!(at(&index(1, "one", &["k2"]), &seen, 0), Ok(()), "another key starts anew");
+        let both = index(6, "six", &["k1", "k2"]);
+        assert_eq!(at(&both, &seen, 0), Ok(()));
+        let seen = seen.with(&both);
+        assert!(at(&index(5, "five", &["k2"]), &seen, 0).is_err(), "and then counts");
+        let behind = index(4, "four", &["k1", "k2"]);
+        assert_eq!(at(&behind, &seen, 0), Err(Refusal::Rollback { sequence: 4, seen: 6 }));
+    }
+
+    #[test]
+    fn age_and_clock() {
+        let fresh = index(1, "one", &["k1"]);
+        let seen = Seen::default();
+        for (seconds, refused) in [
+            (-2 * DAY, "made at"),
+            (-DAY - 1, "made at"),
+            (-DAY, ""),
+            (0, ""),
+            (7 * DAY - 1, ""),
+            (7 * DAY, "expired"),
+            (900 * DAY, "expired"),
+        ] {
+            let text =
+                at(&fresh, &seen, seconds).err().map(|refusal| refusal.to_string()).unwrap_or_default();
+            assert_eq!(
+                (text.contains(refused), text.is_empty()),
+                (true, refused.is_empty()),
+                "{seconds} {text}"
+            );
+        }
+        assert_eq!(judge(&fresh, &seen, Timestamp(NOW + 30 * DAY), Expired::Install), Ok(()));
+        let mut absurd = fresh;
+        (absurd.payload.made, absurd.payload.expires) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
+        assert!(at(&absurd, &seen, 0).is_err());
+    }
+}

@@ -44,6 +44,7 @@ pub fn run(arguments: &Arguments, config: &Config, options: &ScanArguments) -> R
     let policy = policy(config, options)?;
     let mut planned = targets::planned(&options.target, &options.targets)?;
     match planned.pop() {
+        // All of an engine or of an index are a list, even if it is one.
         Some(target) if planned.is_empty() && !targets::wants_all(&options.target) => {
             output::check(shown.format, &shown.files, &shown.options)?;
             let setup = Setup::new(arguments, config, &options.target)?;

@@ -31,7 +31,7 @@ impl Planned {
 
 /// Every target that was named, in that order. What can be wrong with the words is said here.
 pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planned>> {
-    let is_all = wants_all(options);
+    let is_all = wants_platforms(options);
     let wish = options.platform.as_deref().filter(|_| !is_all).map(platform).transpose()?;
     let mut all = Vec::with_capacity(names.len());
     for name in names {
@@ -69,8 +69,13 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
 }
 
 /// Whether every platform is wanted.
-pub fn wants_all(options: &TargetArguments) -> bool {
+fn wants_platforms(options: &TargetArguments) -> bool {
     options.platform.as_deref() == Some("all")
+}
+
+/// Whether one word stands for any number of targets.
+pub fn wants_all(options: &TargetArguments) -> bool {
+    options.engine.all || wants_platforms(options)
 }
 
 /// Every image of an index; when it cannot be had, one that says so when its turn comes.

@@ -228,7 +228,6 @@ fn what_goes_wrong_is_told_and_changes_nothing() {
         ("files/", Answer::Loop, &["circle"]),
         ("files/", Answer::Endless, &["larger than"]),
         ("files/", Answer::Flip, &["damaged"]),
-        ("files/", Answer::Cut(20), &["ended too early"]),
     ];
     // Some are given up after several tries with pauses: they do it together.
     std::thread::scope(|scope| {
@@ -373,8 +372,9 @@ fn a_file_crosses_the_air_gap() {
     assert_eq!(said(&fresh), said(&publisher.lab));
     // Damaged on the way.
     let mut bytes = fs::read(&bundle).expect("read");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+    // The last byte of the last file; after it a tar archive holds zeros only.
+    let last = bytes.iter().rposition(|byte| *byte != 0).expect("content");
+    bytes[last] ^= 1;
     inside.file("bad.swb", &bytes);
     let before = inside.files("db");
     let again = Lab::new();

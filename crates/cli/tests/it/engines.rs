@@ -147,6 +147,12 @@ impl Dockerd {
         let host = format!("unix://{}", self.place.text("s"));
         run("docker", &[&["-H", &host], arguments].concat())
     }
+    /// Runs a command whatever comes of it.
+    pub fn output(&self, arguments: &[&str]) -> std::process::Output {
+        let host = format!("unix://{}", self.place.text("s"));
+        let mut docker = Command::new("docker");
+        docker.args(["-H", &host]).args(arguments).stdin(Stdio::null()).output().expect("started")
+    }
 }
 
 impl Drop for Dockerd {

@@ -389,7 +389,7 @@ fn a_killed_pull_goes_on_where_it_was() {
     assert_eq!(from.len(), 2);
     assert!(from[1] >= 3 << 20, "{from:?}");
     let left: Vec<String> = lab.files("work").into_iter().map(|(name, _)| name).collect();
-    assert!(left.iter().all(|name| name.contains("/work/layout/")) && left.len() == 5, "{left:?}");
+    assert!(left.iter().all(|name| name.contains("work/layout/")) && left.len() == 5, "{left:?}");
     assert_eq!(packages(&lab.report("layout", &[])), ["npm holed 1.0.0"]);
 }
 

@@ -345,3 +345,28 @@ fn mirrors_come_from_the_command_line_the_configuration_and_the_tools_of_others(
     lab.run(&["scan", &name, "--config", "half.toml"]).refused(&["belong together"]);
     lab.run(&["scan", &name, "--client-cert", "x"]).coded(2);
 }
+
+#[test]
+fn several_large_files_cost_one_more_reading() {
+    let lab = Lab::with_data();
+    let mut tar = Tar::new();
+    for number in 0..4_u32 {
+        let filler: Vec<u8> =
+            (0..1_u32 << 20).flat_map(|n| (n ^ number).wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let properties = format!("groupId=org.example\nartifactId=widget{number}\nversion=1.0.0\n");
+        let pom = format!("META-INF/maven/org.example/widget{number}/pom.properties");
+        let parts: [(&str, &[u8]); 3] = [(&pom, properties.as_bytes()), ("filler", &filler), ("END", b"x")];
+        tar.file(&format!("opt/widget{number}.jar"), &jar(&parts));
+    }
+    let tar = tar.finish();
+    for packing in [Packing::Gzip, Packing::Plain] {
+        let image = TestImage::of([tar.clone()]).packed(packing);
+        let registry = Registry::new(answers(std::slice::from_ref(&image)));
+        let report =
+            lab.report(&target(&registry), &[&PLAIN[..], &["--max-memory", "6M", "--no-cache"]].concat());
+        assert_eq!(packages(&report).len(), 4, "{packing:?}");
+        let layer = digest(&image.layers[0].blob());
+        let times = registry.blobs_asked().iter().filter(|blob| **blob == layer).count();
+        assert!(times <= 3, "{packing:?}: {times} times");
+    }
+}

@@ -269,7 +269,7 @@ fn every_dead_end_names_a_way_out() {
     let misspelt = lab.run(&["scna"]);
     assert!(misspelt.code == 2 && misspelt.err.contains("'scan'"), "{}", misspelt.err);
     // Nobody listens there: the test asks no registry of the world.
-    let nowhere = lab.run(&["scan", "127.0.0.1:1/nginx:1.25"]).refused(&["nginx:1.25", "docker save"]);
+    let nowhere = lab.run(&["scan", "127.0.0.1:1/nginx:1.25"]).refused(&["docker:127.0.0.1:1/nginx:1.25"]);
     assert!(nowhere.err.contains("Connection refused"), "{}", nowhere.err);
     let forced = lab.run(&["scan", "sbom:absent.json"]).refused(&["absent.json", "No such file"]);
     assert!(!forced.err.contains("docker save"), "{}", forced.err);

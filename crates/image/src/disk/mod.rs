@@ -8,6 +8,7 @@ mod ext4;
 mod mounts;
 mod node;
 mod partition;
+mod squashfs;
 mod system;
 mod unpack;
 mod walk;
@@ -112,7 +113,7 @@ fn note(is_gap: bool, code: &str, subject: &str, text: impl Into<String>) -> Not
 /// What to say when no file system of the disk can be read.
 fn nothing_to_walk() -> Error {
     let detail = "no file system that can be read was found on it";
-    Error::NotAnImage { what: "the disk".into(), detail: detail.into() }
+    Error::Refused { what: "the disk".into(), detail: detail.into() }
 }
 
 /// Opens what a volume holds, or says why not.
@@ -143,7 +144,7 @@ fn open_system(partition: Partition, volume: Volume, notes: &mut Vec<Note>) -> O
         Kind::Unknown => {
             note(true, "volume-not-read", &shown, "no file system was recognised: what is in it was not seen")
         }
-        Kind::Ext | Kind::Xfs => match system::open(kind, volume) {
+        Kind::Ext | Kind::Xfs | Kind::Squashfs => match system::open(kind, volume) {
             Ok((files, remark)) => {
                 if let Some((is_gap, text)) = remark {
                     notes.push(note(is_gap, "file-system-in-use", &shown, text));
@@ -213,7 +214,7 @@ impl Disk {
             let mut what: Vec<String> =
                 self.notes.iter().map(|note| format!("{}: {}", note.subject, note.detail)).collect();
             what.insert(0, "no file system that can be read was found on it".into());
-            return Err(Error::NotAnImage { what: "the disk".into(), detail: what.join("; ") });
+            return Err(Error::Refused { what: "the disk".into(), detail: what.join("; ") });
         }
         if let Some(wish) = wish {
             let number = |system: &System| system.partition.number.to_string() == wish;

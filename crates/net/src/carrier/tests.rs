@@ -303,6 +303,30 @@ fn what_a_bucket_refuses_is_told_with_a_hint() {
 }
 
 #[test]
+fn addresses_of_buckets() {
+    let address = |bucket: &str, world: Fake| {
+        S3::new(web(world), bucket, NAMES).expect("an address").place.url(FILE).expect("an address").whole()
+    };
+    let region = || Fake::new().variable("AWS_DEFAULT_REGION", "eu-west-1");
+    for (bucket, world, wanted) in [
+        ("s3://data", Fake::new(), "https://data.s3.us-east-1.amazonaws.com/"),
+        ("s3://data/a/b", region(), "https://data.s3.eu-west-1.amazonaws.com/a/b/"),
+        ("s3://my.data/a", region(), "https://s3.eu-west-1.amazonaws.com/my.data/a/"),
+        (
+            "s3://data/a",
+            region().variable("AWS_ENDPOINT_URL_S3", "https://s.example:9000/x/"),
+            "https://s.example:9000/x/data/a/",
+        ),
+    ] {
+        assert_eq!(address(bucket, world), format!("{wanted}{FILE}"));
+    }
+    let broken = region().variable("AWS_ENDPOINT_URL", "nowhere");
+    assert!(S3::new(web(broken), "s3://data", NAMES).is_err());
+    let broken = Fake::new().variable("AWS_REGION", "eu west/1");
+    assert!(S3::new(web(broken), "s3://data", NAMES).is_err());
+}
+
+#[test]
 fn keys_of_profiles() {
     let server = Server::new(|_, wire| wire.answer(404, &[], b""));
     let credentials = "[default]\naws_access_key_id = ONE\naws_secret_access_key=x\n[team]\n aws_access_key_id = NO\naws_access_key_id=TWO\naws_secret_access_key=y\n";
@@ -325,4 +349,113 @@ fn keys_of_profiles() {
     for bad in ["s3://", "s3://ab", "s3://UPPER!/x", "s3://bucket/../x", "s3://bucket/a//b", "s4://bucket"] {
         assert!(S3::new(web(Fake::new()), bad, NAMES).is_err(), "{bad}");
     }
+}
+
+/// A registry with one repository that keeps what it is sent.
+#[derive(Default)]
+struct Kept {
+    manifest: Vec<u8>,
+    blobs: std::collections::BTreeMap<String, Vec<u8>>,
+    order: Vec<String>,
+}
+
+fn registry(kept: &Arc<std::sync::Mutex<Kept>>) -> Server {
+    let kept = Arc::clone(kept);
+    Server::new(move |seen, wire| {
+        let mut kept = kept.lock().expect("no panic");
+        let digest = seen.target.split("sha256:").nth(1).or_else(|| seen.target.split("sha256%3A").nth(1));
+        let digest = digest.unwrap_or_default().to_owned();
+        match (seen.method.as_str(), seen.target.contains("/manifests/")) {
+            ("GET", true) if kept.manifest.is_empty() => wire.answer(404, &[], b""),
+            ("GET", true) => wire.manifest(&kept.manifest),
+            ("PUT", true) => {
+                kept.manifest = seen.bytes.clone();
+                kept.order.push("manifest".into());
+                wire.answer(201, &[], b"")
+            }
+            ("POST", _) => wire.answer(202, &["location: /v2/team/data/blobs/uploads/1"], b""),
+            ("PUT", _) => {
+                kept.order.push(digest.get(..4).unwrap_or_default().to_owned());
+                kept.blobs.insert(digest, seen.bytes.clone());
+                wire.answer(201, &[], b"")
+            }
+            (method, _) => match kept.blobs.get(&digest) {
+                Some(blob) if method == "HEAD" => wire.head(200, &[], Some(blob.len())),
+                Some(blob) => wire.answer(200, &[], blob),
+                None => wire.answer(404, &[], b""),
+            },
+        }
+    })
+}
+
+fn oci(server: &Server) -> super::Oci {
+    let client = crate::registry::Client::new(options(), Arc::new(Fake::new()));
+    let image = format!("{}/team/data:1", server.authority);
+    super::Oci::new(Arc::new(client), seaworthy_types::ImageRef::parse(&image).expect("valid"), NAMES)
+}
+
+fn name_of(content: &str) -> String {
+    format!("files/{}", super::signature::sha256_hex(content.as_bytes()))
+}
+
+#[test]
+fn a_registry_takes_and_gives() {
+    let kept = Arc::default();
+    let server = registry(&kept);
+    let day = |days: i64| seaworthy_types::Timestamp(days * 86_400);
+    let publish = |days: i64, index: &str, contents: &[&str]| {
+        let oci = oci(&server).keeping(day(days), 7);
+        for content in contents {
+            oci.put(&name_of(content), content.len() as u64, &mut content.as_bytes()).expect("put");
+        }
+        oci.replace_index(index.as_bytes()).expect("replaced");
+    };
+    assert_eq!(content(&oci(&server), "index.seaworthy", 9).expect("asked"), None);
+    publish(100, "one", &["hello", "old"]);
+    // The manifest is last, and names everything.
+    assert_eq!(kept.lock().expect("no panic").order.last().map(String::as_str), Some("manifest"));
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&kept.lock().expect("no panic").manifest).expect("JSON");
+    assert_eq!(manifest["artifactType"], super::ARTIFACT_TYPE);
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.oci.empty.v1+json");
+    assert_eq!(manifest["layers"][0]["mediaType"], super::INDEX_TYPE);
+    assert_eq!(manifest["layers"][1]["mediaType"], super::FILE_TYPE);
+    let reading = oci(&server);
+    assert_eq!(content(&reading, "index.seaworthy", 9).expect("read").as_deref(), Some(&b"one"[..]));
+    assert_eq!(content(&reading, &name_of("hello"), 9).expect("read").as_deref(), Some(&b"hello"[..]));
+    assert_eq!(content(&reading, &name_of("other"), 9).expect("read"), None);
+    refused(&reading, "index.seaworthy2", &["not a name"]);
+    let error = content(&reading, &name_of("hello"), 4).expect_err("too large").to_string();
+    assert!(error.contains("larger than 4"), "{error}");
+    // The next day sends only what is new, and keeps what was referred to a while ago.
+    kept.lock().expect("no panic").order.clear();
+    publish(101, "two", &["hello", "new"]);
+    assert_eq!(kept.lock().expect("no panic").order.len(), 3, "the new file, the index, the manifest");
+    assert!(content(&oci(&server), &name_of("old"), 9).expect("read").is_some());
+    publish(108, "three", &["hello"]);
+    assert!(content(&oci(&server), &name_of("old"), 9).expect("read").is_none(), "seven days are over");
+    assert!(content(&oci(&server), &name_of("new"), 9).expect("read").is_some());
+}
+
+#[test]
+fn registries_with_something_else() {
+    let empty = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let image = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"x","digest":"{empty}","size":2}},"layers":[]}}"#
+    );
+    let server = Server::new(move |_, wire| wire.manifest(image.as_bytes()));
+    refused(&oci(&server), "index.seaworthy", &["names no index of data"]);
+    let server = Server::new(|_, wire| wire.answer(500, &[], b""));
+    refused(&oci(&server), "index.seaworthy", &["500"]);
+    // A blob that is another one.
+    let kept = Arc::default();
+    let server = registry(&kept);
+    let publisher = oci(&server);
+    publisher.put(&name_of("hello"), 5, &mut &b"hello"[..]).expect("put");
+    publisher.replace_index(b"index").expect("replaced");
+    for blob in kept.lock().expect("no panic").blobs.values_mut() {
+        blob.iter_mut().for_each(|byte| *byte ^= 1);
+    }
+    refused(&oci(&server), "index.seaworthy", &["digest"]);
+    refused(&oci(&server), &name_of("hello"), &["digest"]);
 }

@@ -23,9 +23,11 @@ pub struct Client {
     pub(super) proxies: Proxies,
     pub(super) keyring: Keyring,
     hosts: OnceLock<Hosts>,
-    /// By registry and repository.
-    places: Mutex<BTreeMap<(String, String), Arc<Vec<Place>>>>,
+    places: Mutex<Places>,
 }
+
+/// By registry and repository.
+type Places = BTreeMap<(String, String), Arc<Vec<Place>>>;
 
 /// What was got, where, and which mirrors failed before.
 pub(super) struct Got<T> {

@@ -117,7 +117,7 @@ impl Place {
     fn at(options: &Options, registry: &str, repository: &str, kind: Kind) -> Result<Self, Error> {
         let is_insecure = options.insecure_all || options.insecure.contains(registry);
         let Kind { is_mirror, is_named, is_plain, only } = kind;
-        let is_https = !is_insecure && !(is_plain && options.allows_plain);
+        let is_https = !(is_insecure || is_plain && options.allows_plain);
         let host = if registry == HUB { HUB_HOST } else { registry };
         let scheme = if is_https { "https" } else { "http" };
         let base = Url::parse(&format!("{scheme}://{host}/"))

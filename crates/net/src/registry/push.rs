@@ -306,7 +306,14 @@ impl<'a> Push<'a> {
         let mut wanted = self.wanted(Method::PATCH, to.clone());
         wanted.headers.push(("content-type", "application/octet-stream".into()));
         wanted.headers.push(("content-range", format!("{start}-{}", end.saturating_sub(1))));
-        let answer = self.client.ask_with(&wanted, Some(&mut Part::new(reader, start, length)))?;
+        let answer = self.client.ask_with(&wanted, Some(&mut Part::new(reader, start, length)));
+        // It stands elsewhere: perhaps a piece that was given up came in after all. It is asked where.
+        let answer = answer.map_err(|attempt| match attempt {
+            Attempt::Final(error @ Error::Rejected { status: 416, .. }) => {
+                Attempt::Again { error: Box::new(error), wait: None, is_timeout: false }
+            }
+            other => other,
+        })?;
         let done = range_end(&answer).unwrap_or(end);
         if done <= start || done > end {
             let detail = format!("{length} bytes from {start} were sent, it says that it has {done}");

@@ -186,9 +186,14 @@ impl Ext {
         let bytes = u64::from(superblock.descriptor_bytes);
         let per_block = (self.block_bytes() / bytes).max(1);
         let (nth, inside) = (group / per_block, group % per_block * bytes);
-        let first = u64::from(superblock.first_data_block);
+        // The superblock is at byte 1024 whatever the size of blocks; the descriptors follow its block.
+        let own = SUPERBLOCK.0 / self.block_bytes();
         if superblock.incompat & META_BG == 0 || nth < u64::from(superblock.first_meta_group) {
-            return (first.saturating_add(1).saturating_add(nth), inside);
+            return (own.saturating_add(1).saturating_add(nth), inside);
+        }
+        let first = u64::from(superblock.first_data_block);
+        if nth == 0 {
+            return (own + 1, inside);
         }
         // The first group of each meta group holds the descriptors, after its own superblock if it has one.
         let leader = nth.saturating_mul(per_block);

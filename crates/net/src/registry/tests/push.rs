@@ -17,6 +17,8 @@ enum Mood {
     Narrow,
     /// The same, and each second piece breaks in its middle.
     NarrowAndBroken,
+    /// Takes at most 8 MiB, and does not say so of the first piece.
+    NarrowAndLate,
     /// Hands out blobs of other repositories.
     Mounts,
     /// Lists referrers.
@@ -46,7 +48,7 @@ fn answer(mood: Mood, store: &mut Store, seen: &Seen, wire: &mut Wire) -> io::Re
     let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
     let name = path.rsplit('/').next().unwrap_or_default();
     let body = seen.bytes.as_slice();
-    let narrow = matches!(mood, Mood::Narrow | Mood::NarrowAndBroken);
+    let narrow = matches!(mood, Mood::Narrow | Mood::NarrowAndBroken | Mood::NarrowAndLate);
     match (seen.method.as_str(), path.contains("/manifests/")) {
         ("PUT", true) => {
             let digest = digest_of(body).to_string();
@@ -92,6 +94,11 @@ fn patch(mood: Mood, store: &mut Store, seen: &Seen, wire: &mut Wire) -> io::Res
         return wire.answer(416, &[], b"");
     }
     store.pieces += 1;
+    if mood == Mood::NarrowAndLate && store.pieces == 1 {
+        // It took the piece and says that it stands elsewhere.
+        store.upload.extend_from_slice(&seen.bytes);
+        return wire.answer(416, &[], b"");
+    }
     if mood == Mood::NarrowAndBroken && store.pieces % 2 == 1 {
         store.upload.extend_from_slice(seen.bytes.get(..1_000).unwrap_or(&seen.bytes));
         wire.reset();
@@ -130,7 +137,7 @@ fn blobs_are_sent_once() {
 
 #[test]
 fn narrow_registries_get_pieces() {
-    for mood in [Mood::Narrow, Mood::NarrowAndBroken] {
+    for mood in [Mood::Narrow, Mood::NarrowAndBroken, Mood::NarrowAndLate] {
         let (server, store) = registry(mood);
         let (client, _) = client(Fake::new());
         let bytes = bytes(5 << 20);
