@@ -44,6 +44,15 @@ pub trait Elsewhere: Send + Sync {
     /// A blob from its beginning. The reader gives exactly its size, and when it `verifies`, an error
     /// instead of the last bytes if the digest is another one.
     fn read(&self, digest: Digest, size: u64, verifies: bool) -> io::Result<Box<dyn Read + Send>>;
+    /// A blob that lies on this machine: it can be passed over without being read, and its bytes are as sure
+    /// as those of a file. `None` where that is not so; it is so for all blobs or for none.
+    fn near(&self, _: Digest) -> Option<io::Result<Box<dyn Near>>> {
+        None
+    }
+    /// Whether blobs are near.
+    fn is_near(&self) -> bool {
+        false
+    }
     /// What kind of place it is in.
     fn kind(&self) -> TargetKind {
         TargetKind::Registry
@@ -56,6 +65,12 @@ pub trait Elsewhere: Send + Sync {
     fn notes(&self) -> Vec<Note> {
         Vec::new()
     }
+}
+
+/// A reader that passes over bytes without reading them.
+pub trait Near: Read + Send {
+    /// Passes over bytes.
+    fn skip(&mut self, bytes: u64) -> io::Result<()>;
 }
 
 /// An archive that comes from elsewhere when it is needed.
@@ -133,6 +148,8 @@ pub(crate) fn take_over(control: &UnixStream) -> io::Result<Vec<UnixStream>> {
 pub(crate) struct Lanes {
     free: Mutex<Vec<Lane>>,
     freed: Condvar,
+    /// Whether the parent passes over bytes without reading them.
+    is_near: bool,
 }
 
 struct Lane {
@@ -142,9 +159,9 @@ struct Lane {
 }
 
 impl Lanes {
-    pub(crate) fn new(streams: Vec<UnixStream>) -> Self {
+    pub(crate) fn new(streams: Vec<UnixStream>, is_near: bool) -> Self {
         let free = streams.into_iter().map(|stream| Lane { stream, at: None }).collect();
-        Self { free: Mutex::new(free), freed: Condvar::new() }
+        Self { free: Mutex::new(free), freed: Condvar::new(), is_near }
     }
 
     /// The lane that stands where reading goes on, or the one that was longest unused.
@@ -152,11 +169,19 @@ impl Lanes {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let place = free.iter().position(|lane| lane.at == Some(at));
+            let place = place.or_else(|| self.nearest(&free, at));
             if let Some(place) = place.or(if free.is_empty() { None } else { Some(0) }) {
                 return free.remove(place);
             }
             free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// A lane of the same blob that only has to go on.
+    fn nearest(&self, free: &[Lane], at: (Digest, u64)) -> Option<usize> {
+        let before = |lane: &Lane| lane.at.filter(|(digest, stands)| *digest == at.0 && *stands <= at.1);
+        let before = free.iter().enumerate().filter_map(|(place, lane)| Some((before(lane)?.1, place)));
+        before.max().map(|(_, place)| place).filter(|_| self.is_near)
     }
 
     fn give_back(&self, lane: Lane) {
@@ -242,7 +267,7 @@ impl Source for Blob {
         self.size
     }
     fn is_far(&self) -> bool {
-        true
+        !self.lanes.is_near
     }
 }
 
@@ -313,7 +338,7 @@ impl Desk {
             None => self.open(question.digest, size)?,
         };
         // On an error the reader is gone: the next question begins anew.
-        current.pass_over(question.offset)?;
+        current.advance(question.offset)?;
         buffer.resize(usize::try_from(end - question.offset).unwrap_or(0), 0);
         current.fill(buffer)?;
         *reading = Some(current);
@@ -321,6 +346,12 @@ impl Desk {
     }
 
     fn open(&self, digest: Digest, size: u64) -> io::Result<Reading<'_>> {
+        if let Some(near) = self.image.near(digest) {
+            let reader = Bytes::Near(near?);
+            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_news = read.insert(digest, size).is_none();
+            return Ok(Reading { desk: self, reader, digest, at: 0, size, is_again: false, is_news });
+        }
         let is_again = {
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             let read = read.entry(digest).or_default();
@@ -334,23 +365,43 @@ impl Desk {
             *read > size
         };
         // The first time the child hashes what it walks.
-        let reader = self.image.read(digest, size, is_again)?;
-        Ok(Reading { desk: self, reader, digest, at: 0, size, is_again })
+        let reader = Bytes::Far(self.image.read(digest, size, is_again)?);
+        Ok(Reading { desk: self, reader, digest, at: 0, size, is_again, is_news: !is_again })
     }
+}
+
+/// Where the bytes of a blob come from.
+enum Bytes {
+    Near(Box<dyn Near>),
+    Far(Box<dyn Read + Send>),
 }
 
 /// A blob on its way.
 struct Reading<'d> {
     desk: &'d Desk,
-    reader: Box<dyn Read + Send>,
+    reader: Bytes,
     digest: Digest,
     at: u64,
     size: u64,
     /// The child has hashed it before and will not do so again.
     is_again: bool,
+    /// Whether its bytes are told as progress.
+    is_news: bool,
 }
 
 impl Reading<'_> {
+    /// Goes on to where reading is wanted.
+    fn advance(&mut self, offset: u64) -> io::Result<()> {
+        match &mut self.reader {
+            Bytes::Near(reader) => {
+                reader.skip(offset.saturating_sub(self.at))?;
+                self.at = self.at.max(offset);
+                Ok(())
+            }
+            Bytes::Far(_) => self.pass_over(offset),
+        }
+    }
+
     fn pass_over(&mut self, offset: u64) -> io::Result<()> {
         let mut scratch = [0; 64 << 10];
         while self.at < offset {
@@ -361,9 +412,12 @@ impl Reading<'_> {
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.reader.read_exact(buffer)?;
+        match &mut self.reader {
+            Bytes::Near(reader) => reader.read_exact(buffer)?,
+            Bytes::Far(reader) => reader.read_exact(buffer)?,
+        }
         self.at += buffer.len() as u64;
-        if !self.is_again {
+        if self.is_news {
             self.desk.news.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         }
         Ok(())
@@ -430,7 +484,7 @@ mod tests {
         let threads = ours.into_iter().map(serve).collect();
         let taken = take_over(&child).expect("taken over");
         assert_eq!(taken.len(), lanes);
-        (desk, Asked(Arc::new(Lanes::new(taken))), threads)
+        (desk, Asked(Arc::new(Lanes::new(taken, false))), threads)
     }
 
     fn two() -> Arc<Two> {
