@@ -379,9 +379,7 @@ fn without_an_engine() {
     command.args(["scan", "docker:x"]).env("DOCKER_HOST", "tcp://127.0.0.1:1");
     crate::lab::Ran::of(command.output().expect("started")).refused(&["this machine"]);
     // What looks like storage and is not.
-    for (name, bytes) in
-        [("repositories.json", &b"{"[..]), ("repositories.json", b"")]
-    {
+    for (name, bytes) in [("repositories.json", &b"{"[..]), ("repositories.json", b"")] {
         let folder = lab.path("odd/image/overlay2");
         fs::create_dir_all(folder.join("imagedb/content/sha256")).expect("folders");
         fs::write(folder.join(name), bytes).expect("written");
