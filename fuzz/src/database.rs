@@ -76,6 +76,7 @@ fn files() -> &'static [File] {
             now: Timestamp(1_795_500_000),
             manifest: None,
             others: Others::Remove,
+            arrivals: None,
         };
         import.run(&mut |_| {}).expect("imported");
         let (index, _) = Index::read(&database).expect("an index").expect("an index");

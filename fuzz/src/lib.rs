@@ -4,6 +4,8 @@
 pub mod archive;
 pub mod cataloguer;
 pub mod database;
+pub mod deliver;
+pub mod disk;
 pub mod feed;
 pub mod format;
 pub mod layer;

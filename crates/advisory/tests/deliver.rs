@@ -4,7 +4,10 @@ mod delivery;
 
 use delivery::trusted;
 use delivery::{DAY, NOW, Place, same_answers};
+use seaworthy_advisory::database::epss;
 use seaworthy_advisory::deliver::{Bundle, BundleChoice, Choice, DeliverError, How, export, missing};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
 #[test]
 fn what_is_published_is_what_is_fetched() {
@@ -75,4 +78,48 @@ fn a_bundle_of_some_shards_says_what_is_missing() {
     assert_eq!(outcome.expect("fetched").notes, []);
     let asked = ["npm".to_owned(), "maven".to_owned(), "pypi".to_owned()];
     assert_eq!(missing(other.fetched_folder(), &asked).expect("read"), ["maven"]);
+}
+
+/// FIRST ranks scores and then rounds them, to five digits both: of scores that are equal when rounded, the
+/// true ranks are lost, and all get the middle one.
+#[test]
+fn percentiles_of_a_real_feed_are_derived_closely() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("SEAWORTHY_SHARED").map_or(root, PathBuf::from);
+    let path = shared.join("advisories/prioritisation/epss_scores-2026-08-16.csv.gz");
+    let Ok(file) = std::fs::File::open(&path) else {
+        eprintln!("SKIPPED: there is no {}", path.display());
+        return;
+    };
+    let millionths = |text: &str| text.parse::<f32>().map(epss::millionths).expect("a share");
+    let mut entries = Vec::new();
+    for line in BufReader::new(flate2::read::MultiGzDecoder::new(file)).lines() {
+        let line = line.expect("read");
+        let fields: Vec<&str> = line.split(',').collect();
+        if let ([id, score, percentile], true) = (fields.as_slice(), line.starts_with("CVE-")) {
+            entries.push((epss::key_of(id).expect("an id"), millionths(score), millionths(percentile)));
+        }
+    }
+    let derived = epss::percentiles(&entries);
+    let mut errors: Vec<u32> =
+        entries.iter().zip(&derived).map(|(entry, derived)| entry.2.abs_diff(*derived)).collect();
+    errors.sort_unstable();
+    let at = |share: usize| errors[(errors.len() - 1) * share / 100];
+    println!(
+        "{} scores; error in millionths: median {}, 90 of 100 within {}, 99 within {}, largest {}",
+        errors.len(),
+        at(50),
+        at(90),
+        at(99),
+        at(100)
+    );
+    assert_eq!(errors.len(), 360_142);
+    assert!((at(50), at(99), at(100)) <= (80, 640, 1_620), "{} {} {}", at(50), at(99), at(100));
+    // Scores that only one has are ranked as FIRST ranks them, but for a hundred whose neighbours shift.
+    let mut count = std::collections::HashMap::new();
+    entries.iter().for_each(|entry| *count.entry(entry.1).or_insert(0) += 1);
+    let single = entries.iter().zip(&derived).filter(|(entry, _)| count[&entry.1] == 1);
+    let differ = single.clone().filter(|(entry, derived)| entry.2 != **derived).count();
+    println!("{differ} of {} scores that stand alone differ, by one in the last digit", single.count());
+    assert!(differ < 100);
 }

@@ -53,11 +53,14 @@ fn payload(place: &Place) -> Payload {
     index.expect("signed").payload
 }
 
+/// What becomes of a file's bytes; `None`: it is not there.
+type Change<'a> = dyn Fn(Vec<u8>) -> Option<Vec<u8>> + Sync + 'a;
+
 /// A store whose files are changed on their way.
 struct Changed<'a> {
     inner: Folder,
     name: String,
-    change: &'a (dyn Fn(Vec<u8>) -> Option<Vec<u8>> + Sync),
+    change: &'a Change<'a>,
 }
 
 impl Store for Changed<'_> {
@@ -83,7 +86,7 @@ fn a_damaged_file_changes_nothing_and_another_mirror_helps() {
     place.fetch(Choice::Named(&["npm".into()]), NOW).expect("fetched");
     let before = contents(place.fetched_folder());
     let maven = payload(&place).shard("maven").expect("there").full.clone().expect("a file");
-    let cases: [(&str, &(dyn Fn(Vec<u8>) -> Option<Vec<u8>> + Sync)); 5] = [
+    let cases: [(&str, &Change<'_>); 5] = [
         ("cut short", &|bytes| Some(bytes[..bytes.len() / 2].to_vec())),
         ("published", &|mut bytes| {
             bytes[100] ^= 1;

@@ -2,6 +2,7 @@
 //! bounded; a half-written file never stays. What it does not do: remember validators (the caller keeps
 //! them beside the files).
 
+use crate::registry::url::Url;
 use crate::registry::{Options, World};
 use crate::web::{Answer, Attempt, Transfer, Validator, Wanted, Web, WebError};
 use std::fs;
@@ -85,6 +86,7 @@ impl Client {
     ) -> Result<Downloaded, Error> {
         let url = Web::url(url)?;
         let mut wanted = Wanted::get(url.clone());
+        wanted.headers.extend(encoding(&url));
         wanted.headers.extend(known.etag.clone().map(|etag| ("if-none-match", etag)));
         wanted.headers.extend(known.last_modified.clone().map(|day| ("if-modified-since", day)));
         let answer = self.web.persist(|| self.web.ask(&wanted))?;
@@ -109,13 +111,15 @@ impl Client {
     }
 }
 
-fn reopen(
-    web: &Web,
-    url: &crate::registry::url::Url,
-    done: u64,
-    etag: Option<&str>,
-) -> Result<Answer, Attempt> {
+/// Text is a tenth of its size on the way when the server compresses it; archives are small already.
+fn encoding(url: &Url) -> Option<(&'static str, String)> {
+    let is_packed = [".zip", ".gz", ".zst", ".xz", ".bz2"].iter().any(|ending| url.path().ends_with(ending));
+    (!is_packed).then(|| ("accept-encoding", "gzip".to_owned()))
+}
+
+fn reopen(web: &Web, url: &Url, done: u64, etag: Option<&str>) -> Result<Answer, Attempt> {
     let mut wanted = Wanted::get(url.clone());
+    wanted.headers.extend(encoding(url));
     if let Some(etag) = etag.filter(|_| done > 0) {
         wanted.headers.push(("range", format!("bytes={done}-")));
         wanted.headers.push(("if-range", etag.to_owned()));
@@ -254,6 +258,41 @@ mod tests {
             assert!(matches!(result, Ok(Downloaded::New { bytes: 5, .. })), "{head:?}");
             assert_eq!(content.as_deref(), Some(&b"other"[..]));
         }
+    }
+
+    /// `hello`, compressed.
+    const PACKED: [u8; 25] =
+        [31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 72, 205, 201, 201, 7, 0, 134, 166, 16, 54, 5, 0, 0, 0];
+
+    #[test]
+    fn what_is_compressed_on_the_way_comes_whole() {
+        let server = Server::new(|seen, wire| {
+            assert_eq!(seen.header("accept-encoding"), Some("gzip"));
+            wire.answer(200, &["content-encoding: gzip", "etag: \"a\""], &PACKED)
+        });
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("feed.json");
+        let client = Client::new(options(), Arc::new(Fake::new()));
+        let url = format!("http://{}/feed.json", server.authority);
+        let got = client.download(&url, &path, &Validator::default(), 100, &mut |_| ()).expect("served");
+        assert!(matches!(got, Downloaded::New { bytes: 5, .. }), "{got:?}");
+        assert_eq!(fs::read(&path).expect("there"), b"hello");
+        // Cut on the way: never half of it, and never a part of the compressed form.
+        let first = std::sync::atomic::AtomicBool::new(true);
+        let server = Server::new(move |seen, wire| {
+            assert!(seen.header("range").is_none());
+            match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => {
+                    wire.head(200, &["content-encoding: gzip", "etag: \"a\""], Some(25))?;
+                    wire.raw(&PACKED[..18])
+                }
+                false => wire.answer(200, &["content-encoding: gzip", "etag: \"a\""], &PACKED),
+            }
+        });
+        let url = format!("http://{}/feed.json", server.authority);
+        client.download(&url, &path, &Validator::default(), 100, &mut |_| ()).expect("served");
+        assert_eq!(fs::read(&path).expect("there"), b"hello");
+        assert_eq!(server.seen().len(), 2);
     }
 
     #[test]

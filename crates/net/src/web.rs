@@ -472,7 +472,7 @@ impl Paced {
 }
 
 /// Asks for a file from some byte on; gives the answer and whether it begins there.
-type Reopen = dyn Fn(&Web, u64, Option<&str>) -> Result<Answer, Attempt> + Send;
+pub(crate) type Reopen = dyn Fn(&Web, u64, Option<&str>) -> Result<Answer, Attempt> + Send;
 
 /// A file that is read as it comes; a broken connection is taken up again where it broke. Bounded.
 pub(crate) struct Transfer {
@@ -490,6 +490,8 @@ pub(crate) struct Transfer {
     /// Whether somebody checks the bytes against a digest: else only what the server calls the same
     /// version is joined.
     is_checked: bool,
+    /// Parts of what is compressed on the way cannot be asked for.
+    is_encoded: bool,
     breaks: u32,
     since_break: u64,
 }
@@ -523,6 +525,8 @@ impl Transfer {
             length,
             bytes_max,
             is_checked,
+            // What ureq unpacks has no known length and lacks the header that would say so.
+            is_encoded: length.is_none(),
             breaks: 0,
             since_break: 0,
         })
@@ -593,7 +597,8 @@ impl Transfer {
         self.web.world.sleep(pause.min(patience.pause_max));
         let web = Arc::clone(&self.web);
         let etag = self.validator.strong().map(str::to_owned);
-        let answer = web.persist(|| (self.reopen)(&web, self.done, etag.as_deref()))?;
+        let from = if self.is_encoded { 0 } else { self.done };
+        let answer = web.persist(|| (self.reopen)(&web, from, etag.as_deref()))?;
         let malformed = |detail: String| WebError::Malformed { url: self.url.clone(), detail };
         if !self.is_checked && self.validator.is_empty() {
             return Err(malformed(format!("{cause}, and the server does not say which version it sends")));

@@ -33,11 +33,25 @@ pub fn of(root: &Path, target: &str) -> Result<Vec<Vec<u8>>> {
         "format" => format(),
         "layer" => layers(root).iter().flat_map(|tar| [1, 3, 5].map(|how| prefixed(&[how], tar))).collect(),
         "archive" => archive(root),
+        "deliver" => deliver(root),
         // Enough first bytes to reach each shard and each kind of message.
         _ => (0..32).map(|first| prefixed(&[first], &[0; 64])).collect(),
     };
     seeds.retain(|seed| seed.len() <= INPUT_BYTES_MAX);
     Ok(seeds)
+}
+
+/// Frozen publications: each file as an index and as a file of each kind of shard; and edits of nothing.
+fn deliver(root: &Path) -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = (0..8).flat_map(|how| (0..4).map(move |kind| vec![how, kind])).collect();
+    for path in files(&root.join("crates/advisory/tests/frozen")) {
+        let bytes = fs::read(&path).unwrap_or_default();
+        match path.ends_with("index.seaworthy") {
+            true => seeds.push(prefixed(&[0, 0], &bytes)),
+            false => seeds.extend((0..3).map(|kind| prefixed(&[2, kind], &bytes))),
+        }
+    }
+    seeds
 }
 
 fn prefixed(prefix: &[u8], bytes: &[u8]) -> Vec<u8> {

@@ -401,7 +401,7 @@ impl Run<'_> {
                 let mut records = Applied::open(open(path)?, name(step.published), digests, &mut base)?;
                 run.build(step.published, &mut records)
             };
-            match self.from_stores(file, None, &apply) {
+            match self.of_stores(file, None, &apply) {
                 Ok(entry) => return Ok(Some((entry, How::Delta))),
                 Err(tried) => {
                     let why: Vec<String> =
@@ -416,7 +416,7 @@ impl Run<'_> {
             let mut records = Full::open(open(path)?, name(step.published))?;
             run.build(step.published, &mut records)
         };
-        match self.from_stores(file, Some(&step.published.content), &take) {
+        match self.of_stores(file, Some(&step.published.content), &take) {
             Ok(entry) => Ok(Some((entry, How::Full))),
             Err(tried)
                 if !step.is_wanted && tried.iter().all(|(_, fault)| matches!(fault, Fault::Missing)) =>
@@ -437,7 +437,7 @@ impl Run<'_> {
     }
     /// Gets a file from the first store that has it and does something with it; a store whose file does
     /// not do is passed over.
-    fn from_stores(
+    fn of_stores(
         &mut self,
         file: &FileRef,
         content: Option<&str>,

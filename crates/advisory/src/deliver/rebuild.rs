@@ -126,8 +126,7 @@ fn packages<W: Write>(spool: &Spool, output: W) -> Result<Written, Fault> {
     let mut gathered = Gathered::default();
     let mut more = Vec::new();
     let mut records = spool.records()?;
-    loop {
-        let Some(record) = records.next()? else { break };
+    while let Some(record) = records.next()? {
         match record.kind {
             STATEMENT => {
                 let (package, advisory, said) = statement(record).ok_or_else(malformed)?;

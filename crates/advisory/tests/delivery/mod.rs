@@ -70,7 +70,7 @@ fn cve(number: u32) -> String {
 
 fn advisory(number: u32, second: bool) -> Advisory {
     let changed = second && number % 50 == 7;
-    let shard = if number % 3 == 0 { "maven" } else { "npm" };
+    let shard = if number.is_multiple_of(3) { "maven" } else { "npm" };
     let package = match shard {
         "maven" => format!("group-{}:name-{}", number % 5, number % 17),
         _ => format!("name-{}", number % 23),
@@ -100,7 +100,7 @@ fn advisory(number: u32, second: bool) -> Advisory {
             score_tenths: Some(75),
         }],
         modified: Some(Timestamp(1_700_000_000 + i64::from(number / 2))),
-        affected: if number % 7 == 0 {
+        affected: if number.is_multiple_of(7) {
             vec![affected("x86_64"), affected("arm64")]
         } else {
             vec![affected("any")]
@@ -112,10 +112,14 @@ fn advisory(number: u32, second: bool) -> Advisory {
 fn enrichment(number: u32, second: bool) -> Enrichment {
     // In the order of scores, so that percentiles can be derived.
     let share = number as f32 / 400.0;
-    let probability = if second && number % 10 == 0 { share + 0.001 } else { share };
+    let probability = if second && number.is_multiple_of(10) { share + 0.001 } else { share };
     Enrichment {
         epss: Some(Epss { probability, percentile: (number + 1) as f32 / 400.0 }),
-        kev: (number % 40 == 3).then(|| Kev { added: Date(20_000), due: None, ransomware: number % 80 == 3 }),
+        kev: (number % 40 == 3).then_some(Kev {
+            added: Date(20_000),
+            due: None,
+            ransomware: number % 80 == 3,
+        }),
         ssvc: (number % 9 == 2).then(|| Ssvc {
             exploitation: "poc".into(),
             automatable: "no".into(),

@@ -36,6 +36,9 @@ pub fn planned(options: &TargetArguments, names: &[String]) -> Result<Vec<Planne
     let mut all = Vec::with_capacity(names.len());
     for name in names {
         if let Some(wanted) = engine::named(name) {
+            if is_all {
+                bail!("--platform all is for images in a registry: name the platform of `{name}`");
+            }
             all.extend(engine::planned(&options.engine, name, wanted, wish.clone())?);
             continue;
         }

@@ -8,6 +8,7 @@ mod data;
 mod database;
 mod delivery;
 mod digests;
+mod disks;
 mod engine;
 mod engines;
 mod faults;

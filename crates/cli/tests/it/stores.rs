@@ -128,19 +128,88 @@ fn a_bucket() {
     two_days("s3://data/deep/prefix", &variables, &[]);
 }
 
-#[test]
-fn a_registry() {
+/// An authority and a certificate of it for the loopback; `None`, said loudly, without openssl.
+fn certificates(lab: &Lab) -> Option<()> {
+    program("SEAWORTHY_OPENSSL", "openssl", "apt-get install openssl")?;
+    let openssl = |arguments: &[&str]| {
+        let output =
+            Command::new("openssl").args(arguments).current_dir(lab.path("")).output().expect("openssl");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    for name in ["ca.key", "srv.key"] {
+        openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", name]);
+    }
+    let subject = ["-subj", "/CN=lab-ca", "-out", "ca.crt"];
+    openssl(&[&["req", "-x509", "-new", "-key", "ca.key", "-days", "30"], &subject[..]].concat());
+    fs::write(lab.path("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").expect("written");
+    openssl(&["req", "-new", "-key", "srv.key", "-subj", "/CN=lab", "-out", "srv.csr"]);
+    let signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names"];
+    openssl(&[&["x509", "-req", "-in", "srv.csr", "-out", "srv.crt"], &signed[..]].concat());
+    Some(())
+}
+
+fn registry(lab: &Lab, more: &str) -> Option<Server> {
     let how = "apt-get install docker-registry";
-    let Some(registry) = program("SEAWORTHY_DOCKER_REGISTRY", "docker-registry", how) else { return };
-    let lab = Lab::new();
+    let registry = program("SEAWORTHY_DOCKER_REGISTRY", "docker-registry", how)?;
     let port = free_port();
     let config = format!(
-        "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\nhttp: {{ addr: \"127.0.0.1:{port}\" }}\n",
-        lab.path("registry").display()
+        "version: 0.1\nlog: {{ level: error }}\nstorage: {{ filesystem: {{ rootdirectory: registry }} }}\n\
+         http: {{ addr: \"127.0.0.1:{port}\"{more}\n"
     );
     fs::write(lab.path("registry.yml"), config).expect("written");
     let mut command = Command::new(registry);
-    command.arg("serve").arg(lab.path("registry.yml"));
-    let Some(server) = start(&lab, "registry", &mut command, port) else { return };
+    command.args(["serve", "registry.yml"]).current_dir(lab.path(""));
+    start(lab, "registry", &mut command, port)
+}
+
+#[test]
+fn a_registry() {
+    let lab = Lab::new();
+    let Some(server) = registry(&lab, " }") else { return };
     two_days(&format!("oci://127.0.0.1:{}/team/data:1", server.port), &[], &["--insecure", "--anonymous"]);
+}
+
+#[test]
+fn a_registry_with_a_login() {
+    let lab = Lab::new();
+    let how = "apt-get install apache2-utils";
+    if program("SEAWORTHY_HTPASSWD", "htpasswd", how).is_none() || certificates(&lab).is_none() {
+        return;
+    }
+    let users = Command::new("htpasswd").args(["-Bbn", "lab", "pw"]).output().expect("htpasswd");
+    fs::write(lab.path("htpasswd"), users.stdout).expect("written");
+    let more =
+        ", tls: { certificate: srv.crt, key: srv.key } }\nauth: { htpasswd: { realm: lab, path: htpasswd } }";
+    let Some(server) = registry(&lab, more) else { return };
+    let place = format!("oci://localhost:{}/team/data:1", server.port);
+    let ca = lab.path("ca.crt").to_string_lossy().into_owned();
+    let login = [("SEAWORTHY_REGISTRY_USER", "lab"), ("SEAWORTHY_REGISTRY_PASSWORD", "pw")];
+    two_days(&place, &login, &["--ca", &ca]);
+    let key = Publisher::new().public_key();
+    let pull = ["db", "pull", &place, "--key", &key];
+    lab.run(&pull).refused(&["x509", "stays as it was"]);
+    lab.run(&[&pull[..], &["--ca", &ca]].concat()).refused(&["wants a login"]);
+    // Data of somebody else.
+    run(&lab, &login, &[&pull[..], &["--ca", &ca]].concat()).refused(&["signed by"]);
+}
+
+#[test]
+fn a_web_server_with_a_certificate() {
+    let lab = Lab::new();
+    if certificates(&lab).is_none() {
+        return;
+    }
+    let publisher = Publisher::new();
+    publisher.publish("../depot", &[]);
+    let port = free_port();
+    let mut command = Command::new("openssl");
+    let accept = format!("127.0.0.1:{port}");
+    command.args(["s_server", "-quiet", "-WWW", "-accept", &accept, "-cert"]).arg(lab.path("srv.crt"));
+    command.arg("-key").arg(lab.path("srv.key")).current_dir(publisher.depot());
+    let Some(server) = start(&lab, "openssl", &mut command, port) else { return };
+    let (place, key) = (format!("https://localhost:{}", server.port), publisher.public_key());
+    let ca = lab.path("ca.crt").to_string_lossy().into_owned();
+    lab.run(&["db", "pull", &place, "--key", &key]).refused(&["x509", "another certificate authority"]);
+    lab.run(&["db", "pull", &place, "--key", &key, "--ca", &ca]).coded(0);
+    lab.run(&["db", "verify"]).coded(0);
 }

@@ -8,6 +8,7 @@ mod ext4;
 mod mounts;
 mod node;
 mod partition;
+mod squashfs;
 mod system;
 mod unpack;
 mod walk;
@@ -143,7 +144,7 @@ fn open_system(partition: Partition, volume: Volume, notes: &mut Vec<Note>) -> O
         Kind::Unknown => {
             note(true, "volume-not-read", &shown, "no file system was recognised: what is in it was not seen")
         }
-        Kind::Ext | Kind::Xfs => match system::open(kind, volume) {
+        Kind::Ext | Kind::Xfs | Kind::Squashfs => match system::open(kind, volume) {
             Ok((files, remark)) => {
                 if let Some((is_gap, text)) = remark {
                     notes.push(note(is_gap, "file-system-in-use", &shown, text));

@@ -3,7 +3,7 @@
 
 use super::bytes::{Volume, unsupported};
 use super::node::FileSystem;
-use super::{ext4, xfs};
+use super::{ext4, squashfs, xfs};
 use std::io;
 
 /// Bytes of a volume that hold all signatures.
@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Ext,
     /// XFS.
     Xfs,
+    /// Squashfs.
+    Squashfs,
     /// FAT of any width.
     Fat,
     /// Holds no files: swap space.
@@ -69,6 +71,9 @@ pub(crate) fn recognise(head: &[u8]) -> Kind {
     if xfs::is_xfs(head) {
         return Kind::Xfs;
     }
+    if squashfs::is_squashfs(head) {
+        return Kind::Squashfs;
+    }
     if let Some((_, _, name, advice)) = REFUSED.iter().find(|(offset, magic, ..)| at(*offset, magic)) {
         return Kind::Refused(name, advice);
     }
@@ -95,6 +100,7 @@ pub(crate) fn open(kind: Kind, volume: Volume) -> io::Result<(Box<dyn FileSystem
             let remark = xfs.remark.clone().map(|text| (true, text));
             Ok((Box::new(xfs), remark))
         }
+        Kind::Squashfs => Ok((Box::new(squashfs::open(volume)?), None)),
         _ => Err(unsupported("it is no file system that is read")),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::bytes::damaged;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use zlib_rs::{Inflate, InflateFlush, Status};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
@@ -51,6 +52,41 @@ pub(crate) fn unzstd(bytes: &[u8], out: &mut [u8]) -> io::Result<usize> {
         if (from.pos(), to.pos()) == before {
             return Err(damaged("its compressed data end too early"));
         }
+    }
+}
+
+/// Unpacked pieces by a number of theirs, the newest of each slot.
+pub(crate) struct Kept {
+    slots: Mutex<Vec<Option<(u64, Vec<u8>)>>>,
+}
+
+impl Kept {
+    /// Keeps about `bytes` of pieces of this size.
+    pub fn new(bytes: u64, piece_bytes: u64) -> Self {
+        let count = usize::try_from(bytes / piece_bytes.max(1)).unwrap_or(usize::MAX);
+        Self { slots: Mutex::new(vec![None; count.clamp(2, 64)]) }
+    }
+    /// Copies from `inside` of a piece, which is made when it is not at hand; 0 at its end.
+    pub fn copy(
+        &self,
+        number: u64,
+        inside: u64,
+        buffer: &mut [u8],
+        make: impl FnOnce() -> io::Result<Vec<u8>>,
+    ) -> io::Result<usize> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = slots.len().max(1) as u64;
+        let slot = (number ^ number >> 7 ^ number >> 16) % count;
+        let Some(slot) = slots.get_mut(fit(slot)) else { return Ok(0) };
+        if slot.as_ref().is_none_or(|(held, _)| *held != number) {
+            *slot = Some((number, make()?));
+        }
+        let rest = slot.as_ref().and_then(|(_, bytes)| bytes.get(fit(inside)..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        Ok(count)
     }
 }
 

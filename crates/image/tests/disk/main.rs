@@ -6,6 +6,7 @@ mod common;
 mod make;
 
 mod containers;
+mod fixed;
 mod hostile;
 mod systems;
 

@@ -155,3 +155,30 @@ fn what_the_kernel_wrote() {
     assert!(codes(&result.notes).contains(&"file-system-in-use"), "{:?}", result.notes);
     assert!(result.notes.iter().all(|note| note.grade == seaworthy_types::Grade::Info), "{:?}", result.notes);
 }
+
+#[test]
+fn squashfs_in_all_its_forms() {
+    if !have(&["mksquashfs"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path().join("root");
+    tree(&root);
+    odd(&root);
+    let forms: [&[&str]; 5] = [
+        &[],
+        &["-comp", "zstd"],
+        &["-b", "4096", "-always-use-fragments"],
+        &["-b", "1M", "-no-fragments"],
+        &["-noI", "-noD", "-noF"],
+    ];
+    let disk = folder.path().join("squashed");
+    let (root_text, disk_text) = (root.to_str().expect("text"), disk.to_str().expect("text"));
+    for form in forms {
+        run("mksquashfs", &[&[root_text, disk_text, "-noappend", "-quiet", "-no-progress"], form].concat());
+        same(&disk, &root, &format!("squashfs {form:?}"));
+    }
+    run("mksquashfs", &[root_text, disk_text, "-noappend", "-quiet", "-no-progress", "-comp", "xz"]);
+    let error = walked(&disk).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("xz") && error.contains("unsquashfs"), "{error}");
+}

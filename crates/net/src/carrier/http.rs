@@ -3,7 +3,7 @@
 
 use super::{Carrier, Names, Rest};
 use crate::registry::url::Url;
-use crate::web::{Answer, Attempt, Transfer, Validator, Wanted, Web, WebError};
+use crate::web::{Answer, Attempt, Reopen, Transfer, Validator, Wanted, Web, WebError};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ pub(super) fn transfer<'a>(
     web: &Arc<Web>,
     url: &Url,
     bytes_max: u64,
-    ask: Box<dyn Fn(&Web, u64, Option<&str>) -> Result<Answer, Attempt> + Send>,
+    ask: Box<Reopen>,
 ) -> Result<Option<Box<dyn Read + Send + 'a>>, WebError> {
     let answer = web.persist(|| ask(web, 0, None))?;
     match answer.status {

@@ -20,14 +20,14 @@ const REGION_DEFAULT: &str = "us-east-1";
 /// Published data in a bucket.
 pub struct S3 {
     web: Arc<Web>,
-    place: Arc<Place>,
+    pub(super) place: Arc<Place>,
     shown: String,
     names: Names,
     rest: Rest,
 }
 
 /// Where and how requests go.
-struct Place {
+pub(super) struct Place {
     /// Address of the bucket and prefix, without a slash at its end.
     base: String,
     region: String,
@@ -151,7 +151,7 @@ impl S3 {
 }
 
 impl Place {
-    fn url(&self, name: &str) -> Result<Url, WebError> {
+    pub(super) fn url(&self, name: &str) -> Result<Url, WebError> {
         Web::url(&format!("{}/{name}", self.base))
     }
     fn get(&self, web: &Web, url: &Url, done: u64, etag: Option<&str>) -> Result<Answer, Attempt> {

@@ -303,6 +303,30 @@ fn what_a_bucket_refuses_is_told_with_a_hint() {
 }
 
 #[test]
+fn addresses_of_buckets() {
+    let address = |bucket: &str, world: Fake| {
+        S3::new(web(world), bucket, NAMES).expect("an address").place.url(FILE).expect("an address").whole()
+    };
+    let region = || Fake::new().variable("AWS_DEFAULT_REGION", "eu-west-1");
+    for (bucket, world, wanted) in [
+        ("s3://data", Fake::new(), "https://data.s3.us-east-1.amazonaws.com/"),
+        ("s3://data/a/b", region(), "https://data.s3.eu-west-1.amazonaws.com/a/b/"),
+        ("s3://my.data/a", region(), "https://s3.eu-west-1.amazonaws.com/my.data/a/"),
+        (
+            "s3://data/a",
+            region().variable("AWS_ENDPOINT_URL_S3", "https://s.example:9000/x/"),
+            "https://s.example:9000/x/data/a/",
+        ),
+    ] {
+        assert_eq!(address(bucket, world), format!("{wanted}{FILE}"));
+    }
+    let broken = region().variable("AWS_ENDPOINT_URL", "nowhere");
+    assert!(S3::new(web(broken), "s3://data", NAMES).is_err());
+    let broken = Fake::new().variable("AWS_REGION", "eu west/1");
+    assert!(S3::new(web(broken), "s3://data", NAMES).is_err());
+}
+
+#[test]
 fn keys_of_profiles() {
     let server = Server::new(|_, wire| wire.answer(404, &[], b""));
     let credentials = "[default]\naws_access_key_id = ONE\naws_secret_access_key=x\n[team]\n aws_access_key_id = NO\naws_access_key_id=TWO\naws_secret_access_key=y\n";

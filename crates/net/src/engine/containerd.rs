@@ -8,9 +8,10 @@
 use super::Engine;
 use super::beneath::Folder;
 use super::bolt::{Bolt, Bucket, Entry, look};
+use super::docker;
 use super::error::Error;
 use super::held::{Blob, Held, Layer, Made, Place, digest_of};
-use super::names::Listed;
+use super::names::{Listed, short};
 use super::store::{Parts, Store, UNIT, cannot, json, one_container, rebuilt};
 use super::upper::{Lower, Upper};
 use crate::registry::Descriptor;
@@ -25,12 +26,14 @@ use std::sync::Arc;
 const DATABASE: &str = "io.containerd.metadata.v1.bolt/meta.db";
 const BLOBS: &str = "io.containerd.content.v1.content/blobs/sha256";
 /// Snapshotters whose folders can be read.
-const SNAPSHOTTERS: [(&str, &str); 2] = [
+pub(crate) const SNAPSHOTTERS: [(&str, &str); 2] = [
     ("overlayfs", "io.containerd.snapshotter.v1.overlayfs"),
     ("fuse-overlayfs", "io.containerd.snapshotter.v1.fuse-overlayfs"),
 ];
 /// Bytes of a manifest or configuration.
 const RECORD_BYTES_MAX: u64 = 8 << 20;
+/// Docker's namespace.
+const DOCKERS: &[u8] = b"moby";
 /// Layers of one image.
 const LAYERS_MAX: usize = 512;
 /// Indexes within indexes.
@@ -38,6 +41,10 @@ const DEPTH_MAX: u32 = 4;
 
 /// One storage.
 pub(crate) struct Containerd {
+    /// Whose images these are: Docker keeps its own in a containerd since version 29.
+    engine: Engine,
+    /// Docker's folder, which knows its containers.
+    docker: Option<Folder>,
     root: Folder,
     blobs: Arc<Folder>,
     database: File,
@@ -75,6 +82,7 @@ struct Record {
     snapshotter: String,
     key: String,
     names: Vec<String>,
+    mounts: Vec<String>,
 }
 
 /// An image that was chosen: its manifest and configuration.
@@ -89,11 +97,31 @@ struct Chosen {
 impl Containerd {
     /// The storage in a folder, when it is one.
     pub fn open(path: &Path, wanted: Option<Platform>) -> io::Result<Option<Self>> {
+        Self::open_for(Engine::Containerd, path, None, wanted)
+    }
+
+    /// The images that Docker keeps in a containerd: its own, in Docker's folder, or the machine's.
+    pub fn open_of_docker(path: &Path, docker: &Path, wanted: Option<Platform>) -> io::Result<Option<Self>> {
+        let docker = Folder::open(docker).ok();
+        let store = Self::open_for(Engine::Docker, path, docker, wanted)?;
+        // A containerd that Docker does not use has nothing of it.
+        let has = |store: &Self| {
+            store.asked(|bolt| bolt.bucket(&[b"v1", DOCKERS, b"images"])).is_ok_and(|it| it.is_some())
+        };
+        Ok(store.filter(has))
+    }
+
+    fn open_for(
+        engine: Engine,
+        path: &Path,
+        docker: Option<Folder>,
+        wanted: Option<Platform>,
+    ) -> io::Result<Option<Self>> {
         let missing =
             |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
         let opened = Folder::open(path).and_then(|root| {
             let (blobs, database) = (root.folder(BLOBS)?, root.file(DATABASE)?);
-            Ok(Self { root, blobs: Arc::new(blobs), database, wanted })
+            Ok(Self { engine, docker, root, blobs: Arc::new(blobs), database, wanted })
         });
         match opened {
             Ok(store) => Ok(Some(store)),
@@ -103,19 +131,34 @@ impl Containerd {
     }
 
     fn asked<T>(&self, read: impl Fn(&Bolt<'_>) -> io::Result<T>) -> Result<T, Error> {
-        look(&self.database, read).map_err(|error| cannot(Engine::Containerd, &self.root, DATABASE, &error))
+        look(&self.database, read).map_err(|error| cannot(self.engine, &self.root, DATABASE, &error))
     }
 
     fn strange(&self, what: &str, why: impl std::fmt::Display) -> Error {
         let what = what.chars().take(200).collect();
-        Error::Storage { engine: Engine::Containerd.name(), what, why: why.to_string() }
+        Error::Storage { engine: self.engine.name(), what, why: why.to_string() }
+    }
+
+    /// Names and buckets of the namespaces that count.
+    fn namespaces(&self, bolt: &Bolt<'_>) -> io::Result<Vec<(String, Bucket)>> {
+        let Some(root) = bolt.bucket(&[b"v1"])? else { return Ok(Vec::new()) };
+        let entries = bolt.entries(&root)?.into_iter();
+        let is_wanted = |name: &[u8]| self.engine == Engine::Containerd || name == DOCKERS;
+        Ok(entries
+            .filter_map(|(name, entry)| match entry {
+                Entry::Bucket(bucket) if is_wanted(&name) => {
+                    Some((String::from_utf8_lossy(&name).into_owned(), bucket))
+                }
+                _ => None,
+            })
+            .collect())
     }
 
     /// Name and digest of every image of every namespace.
     fn targets(&self) -> Result<Vec<(String, Digest)>, Error> {
         self.asked(|bolt| {
             let mut all = Vec::new();
-            for (_, namespace) in namespaces(bolt)? {
+            for (_, namespace) in self.namespaces(bolt)? {
                 let Some(images) = bolt.below(&namespace, &[b"images"])? else { continue };
                 for (name, entry) in bolt.entries(&images)? {
                     let Entry::Bucket(image) = entry else { continue };
@@ -129,9 +172,12 @@ impl Containerd {
     }
 
     fn records(&self) -> Result<Vec<Record>, Error> {
+        if self.engine != Engine::Containerd {
+            return self.records_of_docker();
+        }
         self.asked(|bolt| {
             let mut all = Vec::new();
-            for (namespace, bucket) in namespaces(bolt)? {
+            for (namespace, bucket) in self.namespaces(bolt)? {
                 let Some(containers) = bolt.below(&bucket, &[b"containers"])? else { continue };
                 for (id, entry) in bolt.entries(&containers)? {
                     let Entry::Bucket(container) = entry else { continue };
@@ -150,6 +196,7 @@ impl Containerd {
                         snapshotter: text("snapshotter")?,
                         key: text("snapshotKey")?,
                         names,
+                        mounts: Vec::new(),
                     });
                 }
             }
@@ -157,9 +204,25 @@ impl Containerd {
         })
     }
 
+    /// Docker's containers: a snapshot has the id of its container.
+    fn records_of_docker(&self) -> Result<Vec<Record>, Error> {
+        let Some(docker) = &self.docker else { return Ok(Vec::new()) };
+        let of = |one: docker::Container| Record {
+            namespace: String::from_utf8_lossy(DOCKERS).into_owned(),
+            names: one.names(),
+            key: one.id.clone(),
+            id: one.id,
+            image: one.image,
+            snapshotter: one.driver,
+            mounts: one.mounts.unwrap_or_default().into_keys().collect(),
+        };
+        let is_here = |one: &docker::Container| SNAPSHOTTERS.iter().any(|(name, _)| *name == one.driver);
+        Ok(docker::containers(docker)?.into_iter().filter(is_here).map(of).collect())
+    }
+
     fn blob(&self, digest: Digest, what: &str) -> Result<Vec<u8>, Error> {
         let read = self.blobs.read(digest.hex(), RECORD_BYTES_MAX);
-        let bytes = read.map_err(|error| cannot(Engine::Containerd, &self.blobs, &digest.hex(), &error))?;
+        let bytes = read.map_err(|error| cannot(self.engine, &self.blobs, &digest.hex(), &error))?;
         match digest_of(&bytes) == digest {
             true => Ok(bytes),
             false => Err(self.strange(what, "its bytes do not have the digest they are kept under")),
@@ -175,12 +238,12 @@ impl Containerd {
         let mut digest = target;
         for _ in 0..DEPTH_MAX {
             let manifest = self.blob(digest, name)?;
-            let raw: RawManifest = json(Engine::Containerd, name, &manifest)?;
+            let raw: RawManifest = json(self.engine, name, &manifest)?;
             match (raw.manifests, raw.config) {
                 (Some(all), None) => digest = self.fitting(name, &all)?,
                 (None, Some(config)) => {
                     let config_json = self.blob(config.digest, name)?;
-                    let read: RawConfig = json(Engine::Containerd, name, &config_json)?;
+                    let read: RawConfig = json(self.engine, name, &config_json)?;
                     let diff_ids = read.rootfs.diff_ids.unwrap_or_default();
                     let layers = raw.layers.unwrap_or_default();
                     if layers.len() > LAYERS_MAX || layers.len() != diff_ids.len() {
@@ -249,8 +312,8 @@ impl Containerd {
         })?;
         let mut name = name.ok_or_else(|| self.strange(key, "its snapshot is not there"))?;
         let folder =
-            self.root.folder(place).map_err(|error| cannot(Engine::Containerd, &self.root, place, &error))?;
-        let wrong = |error: &io::Error| cannot(Engine::Containerd, &folder, "metadata.db", error);
+            self.root.folder(place).map_err(|error| cannot(self.engine, &self.root, place, &error))?;
+        let wrong = |error: &io::Error| cannot(self.engine, &folder, "metadata.db", error);
         let database = folder.file("metadata.db").map_err(|error| wrong(&error))?;
         let mut folders = Vec::new();
         while !name.is_empty() {
@@ -267,8 +330,7 @@ impl Containerd {
             .map_err(|error| wrong(&error))?;
             let id = id.ok_or_else(|| self.strange(key, "a snapshot without a number"))?;
             let way = format!("snapshots/{id}/fs");
-            let files =
-                folder.folder(&way).map_err(|error| cannot(Engine::Containerd, &folder, &way, &error))?;
+            let files = folder.folder(&way).map_err(|error| cannot(self.engine, &folder, &way, &error))?;
             folders.push(Arc::new(files));
             if folders.len() > LAYERS_MAX {
                 return Err(self.strange(key, "more than 512 snapshots below one another"));
@@ -281,7 +343,7 @@ impl Containerd {
     /// Layers made anew of unpacked files; the lowest first.
     fn unpacked(&self, chain: &str) -> Result<(Vec<Layer>, Vec<Note>), Error> {
         let namespaces: Vec<String> =
-            self.asked(|bolt| Ok(namespaces(bolt)?.into_iter().map(|(name, _)| name).collect()))?;
+            self.asked(|bolt| Ok(self.namespaces(bolt)?.into_iter().map(|(name, _)| name).collect()))?;
         let mut last = None;
         for namespace in &namespaces {
             for (snapshotter, _) in SNAPSHOTTERS {
@@ -304,17 +366,6 @@ fn from_folders(folders: &[Arc<Folder>], is_rootless: bool) -> Result<(Vec<Layer
         notes.extend(more);
     }
     Ok((layers, notes))
-}
-
-fn namespaces(bolt: &Bolt<'_>) -> io::Result<Vec<(String, Bucket)>> {
-    let Some(root) = bolt.bucket(&[b"v1"])? else { return Ok(Vec::new()) };
-    let entries = bolt.entries(&root)?.into_iter();
-    Ok(entries
-        .filter_map(|(name, entry)| match entry {
-            Entry::Bucket(bucket) => Some((String::from_utf8_lossy(&name).into_owned(), bucket)),
-            Entry::Value(_) => None,
-        })
-        .collect())
 }
 
 /// A number of seven bits a byte, as Go writes it.
@@ -345,7 +396,7 @@ fn chains(diff_ids: &[Digest]) -> Vec<Digest> {
 
 impl Store for Containerd {
     fn engine(&self) -> Engine {
-        Engine::Containerd
+        self.engine
     }
 
     fn place(&self) -> String {
@@ -416,8 +467,17 @@ impl Store for Containerd {
             return Err(self.strange(&listed.label(), "it has no snapshot"));
         }
         let upper = folders.remove(0);
-        let image = self.targets()?.into_iter().find(|(name, _)| *name == one.image);
+        // Docker names the image by its digest.
+        let is_it = |(name, digest): &(String, Digest)| *name == one.image || digest.to_string() == one.image;
+        let image = self.targets()?.into_iter().find(is_it);
+        let title = image.as_ref().map_or_else(|| short(&one.image), |(name, _)| name.clone());
         let chosen = image.and_then(|(name, digest)| self.choose(&name, digest).ok());
+        // Docker puts a layer of mount points between.
+        if self.engine == Engine::Docker
+            && chosen.as_ref().is_some_and(|c| c.layers.len() + 1 == folders.len())
+        {
+            folders.remove(0);
+        }
         let chosen = chosen.filter(|chosen| chosen.layers.len() == folders.len());
         let lowers = folders.iter().map(|folder| Lower::of(Arc::clone(folder))).collect();
         let is_rootless = self.root.is_of_user();
@@ -431,8 +491,8 @@ impl Store for Containerd {
                 }
                 None => from_folders(&folders, is_rootless)?,
             };
-        let parts = Parts { image: one.image, config, layers, upper, mounts: Vec::new(), notes };
-        one_container(Engine::Containerd, listed, parts)
+        let parts = Parts { image: title, config, layers, upper, mounts: one.mounts, notes };
+        one_container(self.engine, listed, parts)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::Engine;
 use super::beneath::Folder;
+use super::containerd::SNAPSHOTTERS;
 use super::error::Error;
 use super::held::{Held, Layer, Made, Place, digest_of};
 use super::names::{Listed, short};
@@ -56,18 +57,19 @@ struct Rootfs {
     diff_ids: Option<Vec<Digest>>,
 }
 
+/// A container, as dockerd notes it.
 #[derive(Deserialize)]
-struct Container {
+pub(crate) struct Container {
     #[serde(rename = "ID")]
-    id: String,
+    pub id: String,
     #[serde(rename = "Name", default)]
     name: String,
     #[serde(rename = "Image", default)]
-    image: String,
+    pub image: String,
     #[serde(rename = "Driver", default)]
-    driver: String,
+    pub driver: String,
     #[serde(rename = "MountPoints", default)]
-    mounts: Option<BTreeMap<String, serde_json::Value>>,
+    pub mounts: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 impl Docker {
@@ -153,21 +155,33 @@ impl Docker {
     }
 
     fn containers_read(&self) -> Result<Vec<Container>, Error> {
-        let folder = match self.root.folder("containers") {
-            Ok(folder) => folder,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(cannot(Engine::Docker, &self.root, "containers", &error)),
-        };
-        let names =
-            folder.names().map_err(|error| cannot(Engine::Docker, &self.root, "containers", &error))?;
-        let mut all = Vec::new();
-        for name in names.iter().filter_map(|name| std::str::from_utf8(name).ok()) {
-            // One that is being removed has none any more.
-            if let Ok(bytes) = folder.read(format!("{name}/config.v2.json"), RECORD_BYTES_MAX) {
-                all.push(json::<Container>(Engine::Docker, &format!("containers/{name}"), &bytes)?);
-            }
+        containers(&self.root)
+    }
+}
+
+/// What dockerd notes of its containers, in its folder.
+pub(crate) fn containers(root: &Folder) -> Result<Vec<Container>, Error> {
+    let folder = match root.folder("containers") {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(cannot(Engine::Docker, root, "containers", &error)),
+    };
+    let names = folder.names().map_err(|error| cannot(Engine::Docker, root, "containers", &error))?;
+    let mut all = Vec::new();
+    for name in names.iter().filter_map(|name| std::str::from_utf8(name).ok()) {
+        // One that is being removed has none any more.
+        if let Ok(bytes) = folder.read(format!("{name}/config.v2.json"), RECORD_BYTES_MAX) {
+            all.push(json::<Container>(Engine::Docker, &format!("containers/{name}"), &bytes)?);
         }
-        Ok(all)
+    }
+    Ok(all)
+}
+
+impl Container {
+    /// Its name, if it has one.
+    pub fn names(&self) -> Vec<String> {
+        let name = self.name.trim_start_matches('/');
+        if name.is_empty() { Vec::new() } else { vec![name.to_owned()] }
     }
 }
 
@@ -245,11 +259,13 @@ impl Store for Docker {
     }
 
     fn containers(&self) -> Result<Vec<Listed>, Error> {
-        let listed = |one: Container| {
-            let name = one.name.trim_start_matches('/').to_owned();
-            Listed { id: one.id, names: if name.is_empty() { Vec::new() } else { vec![name] } }
+        let listed = |one: Container| Listed { names: one.names(), id: one.id };
+        // Those of a containerd are told by its storage.
+        let is_own = |one: &Container| {
+            self.drivers.iter().any(|driver| driver.0 == one.driver)
+                || !SNAPSHOTTERS.iter().any(|s| s.0 == one.driver)
         };
-        Ok(self.containers_read()?.into_iter().map(listed).collect())
+        Ok(self.containers_read()?.into_iter().filter(is_own).map(listed).collect())
     }
 
     fn container(&self, listed: &Listed) -> Result<Held, Error> {

@@ -21,6 +21,8 @@ mod spool;
 mod store;
 mod tar;
 mod tarsplit;
+#[cfg(test)]
+mod tests;
 mod upper;
 
 pub use error::Error;

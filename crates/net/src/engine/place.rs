@@ -68,8 +68,7 @@ pub(crate) fn stores(engine: Engine, around: &Surroundings) -> Found {
     let mut found = Found { stores: Vec::new(), error: None };
     for place in &places {
         match open(engine, place, around) {
-            Ok(Some(store)) => found.stores.push(store),
-            Ok(None) => {}
+            Ok(stores) => found.stores.extend(stores),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 found.error = Some(denied(engine, place.display().to_string()));
             }
@@ -84,17 +83,27 @@ pub(crate) fn stores(engine: Engine, around: &Surroundings) -> Found {
     found
 }
 
-fn open(engine: Engine, place: &Path, around: &Surroundings) -> io::Result<Option<Box<dyn Store>>> {
-    Ok(match engine {
-        Engine::Docker => Docker::open(place)?.map(|store| Box::new(store) as Box<dyn Store>),
-        Engine::Podman | Engine::Crio => {
-            Containers::open(engine, place)?.map(|store| Box::new(store) as Box<dyn Store>)
+fn open(engine: Engine, place: &Path, around: &Surroundings) -> io::Result<Vec<Box<dyn Store>>> {
+    fn boxed<S: Store + 'static>(store: Option<S>) -> Option<Box<dyn Store>> {
+        store.map(|store| Box::new(store) as Box<dyn Store>)
+    }
+    let wanted = || around.platform.clone();
+    let mut all = Vec::new();
+    match engine {
+        Engine::Docker => {
+            all.extend(boxed(Docker::open(place)?));
+            // Docker's images lie in a containerd where it is told so, and by default since version 29.
+            let own = place.join("containerd/daemon");
+            let shared =
+                (place == Path::new("/var/lib/docker")).then(|| PathBuf::from("/var/lib/containerd"));
+            for folder in [own].into_iter().chain(shared) {
+                all.extend(boxed(Containerd::open_of_docker(&folder, place, wanted())?));
+            }
         }
-        Engine::Containerd => {
-            let store = Containerd::open(place, around.platform.clone())?;
-            store.map(|store| Box::new(store) as Box<dyn Store>)
-        }
-    })
+        Engine::Podman | Engine::Crio => all.extend(boxed(Containers::open(engine, place)?)),
+        Engine::Containerd => all.extend(boxed(Containerd::open(place, wanted())?)),
+    }
+    Ok(all)
 }
 
 /// Where an engine's storage may be.

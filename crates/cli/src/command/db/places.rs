@@ -33,12 +33,18 @@ pub struct Ways {
 impl Ways {
     /// As configured, and as typed.
     pub fn new(arguments: &Arguments, config: &Config, registry: &RegistryArguments) -> Self {
-        let ca_files = config.database.ca.iter().chain(&registry.ca).cloned().collect();
+        let mut ways = Self::configured(arguments, config, &registry.ca);
+        ways.options.insecure_all = registry.insecure;
+        ways.options.is_anonymous = registry.anonymous;
+        ways
+    }
+
+    /// As configured, with more certificate authorities.
+    pub fn configured(arguments: &Arguments, config: &Config, ca: &[PathBuf]) -> Self {
+        let ca_files = config.database.ca.iter().chain(ca).cloned().collect();
         let options = Options {
             ca_files,
             insecure: config.database.insecure.iter().cloned().collect(),
-            insecure_all: registry.insecure,
-            is_anonymous: registry.anonymous,
             ..Options::default()
         };
         Self { options, kept: cache_folder(arguments, config).join(KEPT_FOLDER) }

@@ -186,7 +186,8 @@ struct Done {
 }
 
 impl Refresher {
-    /// From the configured places.
+    /// From the configured places. Of what was typed about the target's registry only its authorities count:
+    /// that one image comes in plain HTTP is no word on data.
     pub fn new(arguments: &Arguments, config: &Config, registry: &RegistryArguments) -> Result<Self> {
         if config.database.sources.is_empty() {
             bail!(
@@ -197,7 +198,7 @@ impl Refresher {
         }
         Ok(Self {
             database: database_folder(arguments, config),
-            stores: stores(&[], config, &Ways::new(arguments, config, registry))?,
+            stores: stores(&[], config, &Ways::configured(arguments, config, &registry.ca))?,
             trusted: keys::trusted(&[], config)?,
             now: now(),
             done: Mutex::default(),

@@ -6,13 +6,14 @@ mod vhd;
 mod vmdk;
 
 use super::bytes::{Fields, Volume, Work, damaged};
+use super::unpack::Kept;
 use crate::source::read_full;
 use crate::{Error, Source};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Bytes of unpacked pieces that are kept.
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: u64 = 4 << 20;
 
 /// Signature at the start, what it is, what to do.
 const REFUSED: [(&[u8], &str); 7] = [
@@ -97,34 +98,20 @@ trait Format: Send + Sync {
 /// A container as the disk it holds.
 struct Contained<F> {
     format: F,
-    /// Unpacked pieces by their number, the newest of each slot.
-    kept: Mutex<Vec<Option<(u64, Vec<u8>)>>>,
+    kept: Kept,
 }
 
 impl<F: Format + 'static> Contained<F> {
     /// `piece_bytes` is what one unpacked piece takes.
     fn new(format: F, piece_bytes: u64) -> Arc<dyn Source> {
-        let count = KEPT_BYTES / usize::try_from(piece_bytes).unwrap_or(usize::MAX).max(1);
-        Arc::new(Self { format, kept: Mutex::new(vec![None; count.clamp(2, 64)]) })
+        Arc::new(Self { format, kept: Kept::new(KEPT_BYTES, piece_bytes) })
     }
 
     fn packed(&self, number: u64, inside: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = kept.len().max(1) as u64;
-        let Some(slot) = kept.get_mut(usize::try_from(number % count).unwrap_or(0)) else { return Ok(0) };
-        if slot.as_ref().is_none_or(|(held, _)| *held != number) {
-            *slot = Some((number, self.format.unpack(number)?));
+        match self.kept.copy(number, inside, buffer, || self.format.unpack(number))? {
+            0 => Err(damaged("a compressed piece is shorter than it should be")),
+            count => Ok(count),
         }
-        let inside = usize::try_from(inside).unwrap_or(usize::MAX);
-        let rest = slot.as_ref().and_then(|(_, bytes)| bytes.get(inside..)).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        if count == 0 {
-            return Err(damaged("a compressed piece is shorter than it should be"));
-        }
-        if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        Ok(count)
     }
 }
 
