@@ -3,8 +3,8 @@
 
 use seaworthy_types::Digest;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::sync::Arc;
 
 /// Random access to bytes of a known length.
@@ -29,7 +29,7 @@ pub trait Blobs: Send + Sync {
     fn blob(&self, digest: Digest, size: u64) -> Arc<dyn Source>;
 }
 
-/// A regular file.
+/// A regular file, or a block device.
 pub struct FileSource {
     file: File,
     len: u64,
@@ -38,7 +38,10 @@ pub struct FileSource {
 impl FileSource {
     /// Takes an open file; its length is fixed here.
     pub fn new(file: File) -> io::Result<Self> {
-        let len = file.metadata()?.len();
+        let meta = file.metadata()?;
+        // A device has no length of its own.
+        let is_device = meta.file_type().is_block_device();
+        let len = if is_device { (&file).seek(SeekFrom::End(0))? } else { meta.len() };
         Ok(Self { file, len })
     }
 }

@@ -5,7 +5,7 @@ use crate::Error;
 use seaworthy_types::{Digest, TargetKind};
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What the user asked for.
@@ -53,7 +53,7 @@ pub struct Opened {
     pub forced: Option<TargetKind>,
     /// Whether it is a folder.
     pub is_folder: bool,
-    /// Device, inode, size, mtime and ctime in one text; `None` for folders.
+    /// Device, inode, size, mtime and ctime in one text; `None` for folders and devices.
     pub identity: Option<String>,
     /// When the file last changed, nanoseconds since 1970.
     pub changed_ns: i128,
@@ -85,7 +85,8 @@ pub fn open(spec: &TargetSpec) -> Result<Opened, Error> {
         _ => Error::Open { path: spec.path.clone(), source },
     })?;
     let meta = file.metadata().map_err(|source| Error::Open { path: spec.path.clone(), source })?;
-    if !meta.is_dir() && !meta.is_file() {
+    let is_device = meta.file_type().is_block_device();
+    if !meta.is_dir() && !meta.is_file() && !is_device {
         return Err(Error::Target(format!(
             "`{}` is neither a file nor a folder. Save a stream to a file first: the program reads at random places.",
             spec.path.display()

@@ -5,6 +5,7 @@
 mod bytes;
 mod container;
 mod ext4;
+mod lvm;
 mod mounts;
 mod node;
 mod partition;
@@ -78,7 +79,7 @@ pub fn is_disk(source: &dyn Source) -> bool {
     known || container::is_container(source, &head) || partition::is_table(source, &head)
 }
 
-/// Opens a disk. `wish` is the number of the partition to take as the root, when there are several.
+/// Opens a disk. `wish` is the number of the partition (or the name of the logical volume) to take as the root, when there are several.
 pub fn open_disk(source: Arc<dyn Source>, wish: Option<&str>, limits: &Limits) -> Result<Disk, Error> {
     let stored_bytes = source.len();
     let source = container::open(source)?;
@@ -93,11 +94,32 @@ pub fn open_disk(source: Arc<dyn Source>, wish: Option<&str>, limits: &Limits) -
         }
         None => vec![Partition { len: source.len(), ..Partition::default() }],
     };
-    let mut systems = Vec::new();
+    let (mut systems, mut groups) = (Vec::new(), lvm::Groups::default());
     for partition in partitions {
         let volume = Volume::new(Arc::clone(&source), partition.start, partition.len, Arc::clone(&work));
+        let count = usize::try_from(volume.len()).unwrap_or(usize::MAX).min(2_048);
+        if let Some(label) = volume.take(0, count).ok().and_then(|head| lvm::label_at(&head)) {
+            match lvm::physical(&volume, label) {
+                Ok(physical) => groups.add(partition, physical),
+                Err(error) => {
+                    let text =
+                        format!("a volume of LVM could not be read ({error}): what is in it was not seen");
+                    notes.push(note(true, "volume-not-read", &partition.shown(), text));
+                }
+            }
+            continue;
+        }
         if let Some(system) = open_system(partition, volume, &mut notes) {
             systems.push(system);
+        }
+    }
+    for (partition, volume) in groups.volumes(&source, &work) {
+        match volume {
+            Ok(volume) => systems.extend(open_system(partition, volume, &mut notes)),
+            Err(why) => {
+                let text = format!("{why}: what is in it was not seen");
+                notes.push(note(true, "volume-not-read", &partition.shown(), text));
+            }
         }
     }
     let mut disk = Disk { systems, root: 0, mounts: BTreeMap::new(), notes, work };
@@ -119,6 +141,15 @@ fn nothing_to_walk() -> Error {
 /// Opens what a volume holds, or says why not.
 fn open_system(partition: Partition, volume: Volume, notes: &mut Vec<Note>) -> Option<System> {
     let shown = partition.shown();
+    if volume.len() == 0 {
+        notes.push(note(
+            true,
+            "unreadable-volume",
+            &shown,
+            "it lies beyond the end of the disk: was the disk cut?",
+        ));
+        return None;
+    }
     let length = usize::try_from(volume.len()).unwrap_or(usize::MAX).min(system::HEAD_BYTES);
     let head = match volume.take(0, length) {
         Ok(head) => head,
@@ -217,10 +248,10 @@ impl Disk {
             return Err(Error::Refused { what: "the disk".into(), detail: what.join("; ") });
         }
         if let Some(wish) = wish {
-            let number = |system: &System| system.partition.number.to_string() == wish;
-            self.root = self.systems.iter().position(number).ok_or_else(|| Error::NoSuchImage {
+            let is_meant = |system: &System| system.partition.choice() == wish;
+            self.root = self.systems.iter().position(is_meant).ok_or_else(|| Error::NoSuchImage {
                 wished: wish.to_owned(),
-                offered: self.systems.iter().map(|system| system.partition.number.to_string()).collect(),
+                offered: self.systems.iter().map(|system| system.partition.choice()).collect(),
             })?;
         } else {
             let largest = self.systems.iter().enumerate().max_by_key(|(_, system)| system.partition.len);
@@ -251,7 +282,7 @@ impl Disk {
             let text = match system.is_root {
                 true => format!(
                     "it holds another operating system, which was not seen: choose it with --reference {}",
-                    system.partition.number
+                    system.partition.choice()
                 ),
                 false => "no line of the fstab says where it belongs: what is in it was not seen".into(),
             };

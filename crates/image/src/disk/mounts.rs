@@ -44,16 +44,19 @@ pub(crate) struct Mounts {
 pub(crate) fn decide(fstab: &str, systems: &[System], root: usize) -> Mounts {
     let mut mounts = Mounts::default();
     for line in lines(fstab) {
-        let is_bind = line.options.split(',').any(|option| option == "bind" || option == "rbind");
-        if line.place.is_empty() || is_bind || ELSEWHERE.contains(&line.kind.as_str()) {
+        let has = |wanted: &[&str]| line.options.split(',').any(|option| wanted.contains(&option));
+        let elsewhere = line.kind.split(',').any(|kind| ELSEWHERE.contains(&kind));
+        if line.place.is_empty() || has(&["bind", "rbind"]) || elsewhere {
             continue;
         }
         match systems.iter().position(|system| is_meant(&line.device, system)) {
             Some(system) if system != root && !mounts.joined.values().any(|other| *other == system) => {
-                mounts.joined.insert(line.place, system);
+                mounts.joined.insert(line.place.clone(), system);
             }
             Some(_) => {}
-            None => mounts.missing.push((line.device, line.place)),
+            // What is not mounted by itself (a disc, a stick) is not part of the machine.
+            None if has(&["noauto"]) => {}
+            None => mounts.missing.push((line.device.clone(), line.place.clone())),
         }
     }
     for (index, system) in systems.iter().enumerate() {
@@ -109,7 +112,14 @@ fn is_meant(device: &str, system: &System) -> bool {
         let is_uuid = by.ends_with("uuid");
         return !value.is_empty() && (own == value || (is_uuid && own.eq_ignore_ascii_case(value)));
     }
-    let number = device.strip_prefix("/dev/").and_then(first_disk);
+    let name = device.strip_prefix("/dev/").unwrap_or_default();
+    if let Some((group, volume)) =
+        system.partition.name.split_once('/').filter(|_| system.partition.number == 0)
+    {
+        let mapped = format!("mapper/{}-{}", group.replace('-', "--"), volume.replace('-', "--"));
+        return name == system.partition.name || name == mapped;
+    }
+    let number = first_disk(name);
     number.is_some_and(|number| number == system.partition.number)
 }
 

@@ -18,7 +18,7 @@ const SECTORS: [u64; 2] = [512, 4_096];
 /// One partition, or the whole disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Partition {
-    /// As the kernel counts them; 0 for a disk without a table.
+    /// As the kernel counts them; 0 for a disk without a table and for logical volumes, which have names.
     pub number: u32,
     pub start: u64,
     pub len: u64,
@@ -29,10 +29,15 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
+    /// How it is chosen.
+    pub fn choice(&self) -> String {
+        if self.number == 0 { self.name.clone() } else { self.number.to_string() }
+    }
     /// How it is called in notes.
     pub fn shown(&self) -> String {
         match (self.number, self.name.as_str()) {
-            (0, _) => "the disk".into(),
+            (0, "") => "the disk".into(),
+            (0, name) => format!("logical volume {name}"),
             (number, "") => format!("partition {number}"),
             (number, name) => format!("partition {number} ({name})"),
         }

@@ -87,8 +87,11 @@ pub(crate) fn recognise(head: &[u8]) -> Kind {
     if head.iter().all(|byte| *byte == 0) { Kind::Empty } else { Kind::Unknown }
 }
 
+/// A file system, and what is to be known of it: whether something is lost, and what.
+pub(crate) type Opened = (Box<dyn FileSystem>, Option<(bool, String)>);
+
 /// Opens a file system that is read.
-pub(crate) fn open(kind: Kind, volume: Volume) -> io::Result<(Box<dyn FileSystem>, Option<(bool, String)>)> {
+pub(crate) fn open(kind: Kind, volume: Volume) -> io::Result<Opened> {
     match kind {
         Kind::Ext => {
             let ext = ext4::open(volume)?;

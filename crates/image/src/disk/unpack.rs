@@ -55,9 +55,12 @@ pub(crate) fn unzstd(bytes: &[u8], out: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// A piece and its number.
+type Slot = Option<(u64, Vec<u8>)>;
+
 /// Unpacked pieces by a number of theirs, the newest of each slot.
 pub(crate) struct Kept {
-    slots: Mutex<Vec<Option<(u64, Vec<u8>)>>>,
+    slots: Mutex<Vec<Slot>>,
 }
 
 impl Kept {

@@ -20,6 +20,9 @@ struct Place {
     path: Vec<u8>,
 }
 
+/// Names and the nodes behind them.
+type Listed = Vec<(Vec<u8>, u64)>;
+
 struct DiskWalk<'v> {
     disk: &'v Disk,
     limits: &'v Limits,
@@ -92,8 +95,7 @@ impl DiskWalk<'_> {
     }
 
     /// Names in a folder, sorted by bytes, and why there are no more.
-    #[allow(clippy::type_complexity)]
-    fn names(&mut self, place: &Place) -> Result<(Vec<(Vec<u8>, u64)>, Option<io::Error>), Error> {
+    fn names(&mut self, place: &Place) -> Result<(Listed, Option<io::Error>), Error> {
         let Some(system) = self.disk.systems.get(place.system) else { return Ok((Vec::new(), None)) };
         let (mut names, mut odd) = (Vec::new(), 0u64);
         let most = self.limits.layer_entries_max.saturating_sub(self.entries);

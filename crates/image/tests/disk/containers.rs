@@ -178,6 +178,11 @@ fn what_is_not_joined_is_a_gap() {
     assert!(seen.paths().contains(&"usr/bin/true") && !seen.paths().contains(&"var/lib"));
     let codes = codes(&result.notes);
     assert_eq!(codes, ["volume-passed-over", "mount-not-found", "file-system-not-joined"]);
+    // A disk that was cut before a partition says so.
+    fs::OpenOptions::new().write(true).open(&disk).expect("a disk").set_len(66 << 20).expect("cut");
+    let (_, result) = walked(&disk).expect("a walk");
+    assert!(crate::codes(&result.notes).contains(&"unreadable-volume"), "{:?}", result.notes);
+    let disk = assembled(parts.path(), GPT, &[(2, &parts.root), (66, &parts.var)]);
     let (seen, _) = walked_as(&disk, Some("3")).expect("a walk");
     assert_eq!(seen.paths(), ["lib", "lib/dpkg", "lib/dpkg/status"]);
     assert!(walked_as(&disk, Some("7")).is_err());

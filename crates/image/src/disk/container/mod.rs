@@ -102,8 +102,8 @@ struct Contained<F> {
 }
 
 impl<F: Format + 'static> Contained<F> {
-    /// `piece_bytes` is what one unpacked piece takes.
-    fn new(format: F, piece_bytes: u64) -> Arc<dyn Source> {
+    /// As a source; `piece_bytes` is what one unpacked piece takes.
+    fn source(format: F, piece_bytes: u64) -> Arc<dyn Source> {
         Arc::new(Self { format, kept: Kept::new(KEPT_BYTES, piece_bytes) })
     }
 

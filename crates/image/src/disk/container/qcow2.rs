@@ -87,7 +87,7 @@ pub(super) fn open(source: Arc<dyn Source>) -> io::Result<Arc<dyn Source>> {
         return Err(damaged("its tables are too small for the disk"));
     }
     let cluster = disk.cluster();
-    Ok(Contained::new(disk, cluster))
+    Ok(Contained::source(disk, cluster))
 }
 
 impl Qcow2 {

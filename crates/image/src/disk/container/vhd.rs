@@ -55,7 +55,7 @@ pub(super) fn open(source: Arc<dyn Source>) -> io::Result<Arc<dyn Source>> {
     if covered < disk_bytes {
         return Err(damaged("its bytes are fewer than its footer says"));
     }
-    Ok(Contained::new(Vhd { file, disk_bytes, blocks }, SECTOR))
+    Ok(Contained::source(Vhd { file, disk_bytes, blocks }, SECTOR))
 }
 
 fn blocks(file: &Volume, header: u64) -> io::Result<Blocks> {

@@ -58,7 +58,7 @@ pub(super) fn open(source: Arc<dyn Source>, head: &[u8]) -> io::Result<Arc<dyn S
     }
     disk.check()?;
     let grain_bytes = disk.grain * SECTOR;
-    Ok(Contained::new(disk, grain_bytes))
+    Ok(Contained::source(disk, grain_bytes))
 }
 
 /// Names of the files that a descriptor lists: `RW 4192256 FLAT "disk-flat.vmdk" 0`.

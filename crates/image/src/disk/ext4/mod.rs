@@ -247,13 +247,15 @@ impl Ext {
         }
         let fields = Fields(raw);
         let has_high = raw.len() > 128 && fields.le16(0x80)? >= 4;
-        let mut plain = raw.to_vec();
-        for (at, is_there) in [(0x7c, true), (0x82, has_high)] {
-            if let Some(bytes) = plain.get_mut(at..at + 2).filter(|_| is_there) {
-                bytes.fill(0);
+        let mut crc = crc32c(self.inode_seed(id, raw)?, fields.bytes(0, 0x7c)?);
+        crc = crc32c(crc, &[0, 0]);
+        crc = match has_high {
+            true => {
+                crc = crc32c(crc32c(crc, fields.bytes(0x7e, 4)?), &[0, 0]);
+                crc32c(crc, raw.get(0x84..).unwrap_or_default())
             }
-        }
-        let crc = crc32c(self.inode_seed(id, raw)?, &plain);
+            false => crc32c(crc, raw.get(0x7e..).unwrap_or_default()),
+        };
         let high = if has_high { u32::from(fields.le16(0x82)?) << 16 } else { crc & 0xffff_0000 };
         match high | u32::from(fields.le16(0x7c)?) == crc {
             true => Ok(()),
