@@ -20,6 +20,15 @@ struct Place {
     path: Vec<u8>,
 }
 
+/// What a name in a list takes besides its letters.
+const NAME_BYTES: u64 = 64;
+
+impl Place {
+    fn bytes(&self) -> u64 {
+        NAME_BYTES.saturating_add(self.path.len() as u64)
+    }
+}
+
 /// Names and the nodes behind them.
 type Listed = Vec<(Vec<u8>, u64)>;
 
@@ -28,8 +37,10 @@ struct DiskWalk<'v> {
     limits: &'v Limits,
     visitor: &'v mut dyn Visitor,
     pending: Vec<Place>,
-    /// Folders that were walked: one that comes again is a loop.
-    walked: HashSet<(usize, u64)>,
+    /// Bytes that `pending` takes, about.
+    pending_bytes: u64,
+    /// Folders that were put there: one that comes again is a loop.
+    known: HashSet<(usize, u64)>,
     path: String,
     link: String,
     buffer: Vec<u8>,
@@ -47,7 +58,8 @@ pub(super) fn walk(disk: &Disk, limits: &Limits, visitor: &mut dyn Visitor) -> R
         limits,
         visitor,
         pending: vec![Place { system: disk.root, id: root.files.root(), path: Vec::new() }],
-        walked: HashSet::new(),
+        pending_bytes: 0,
+        known: HashSet::from([(disk.root, root.files.root())]),
         path: String::new(),
         link: String::new(),
         buffer: Vec::new(),
@@ -68,11 +80,7 @@ pub(super) fn walk(disk: &Disk, limits: &Limits, visitor: &mut dyn Visitor) -> R
 impl DiskWalk<'_> {
     fn folder(&mut self, place: &Place) -> Result<(), Error> {
         let shown = String::from_utf8_lossy(&place.path).into_owned();
-        if !self.walked.insert((place.system, place.id)) {
-            let detail = "the folder is inside itself or at two places: it was walked once";
-            self.notes.gap("folder-loop", &shown, detail);
-            return Ok(());
-        }
+        self.pending_bytes = self.pending_bytes.saturating_sub(place.bytes());
         let Some(system) = self.disk.systems.get(place.system) else { return Ok(()) };
         let (names, complaint) = self.names(place)?;
         if let Some(error) = complaint {
@@ -100,6 +108,7 @@ impl DiskWalk<'_> {
         let (mut names, mut odd) = (Vec::new(), 0u64);
         let most = self.limits.layer_entries_max.saturating_sub(self.entries);
         let mut many = false;
+        let mut room = self.limits.memory_bytes_max / 2;
         let mut each = |name: &[u8], id: u64| {
             if name == b"." || name == b".." {
                 return Ok(());
@@ -112,6 +121,9 @@ impl DiskWalk<'_> {
                 many = true;
                 return Err(io::Error::other("too many entries"));
             }
+            let bytes = NAME_BYTES.saturating_add(name.len() as u64);
+            let left = room.checked_sub(bytes);
+            room = left.ok_or_else(|| io::Error::other("it has more names than memory_bytes_max allows"))?;
             names.push((name.to_vec(), id));
             Ok(())
         };
@@ -162,8 +174,7 @@ impl DiskWalk<'_> {
             NodeKind::File => self.file(system, &node),
             NodeKind::Folder => {
                 self.emit(EntryKind::Folder, &node, &[]);
-                self.pending.push(Place { system, id, path: raw });
-                Ok(())
+                self.push(Place { system, id, path: raw })
             }
             NodeKind::Symlink => {
                 match files.link(&node) {
@@ -178,6 +189,21 @@ impl DiskWalk<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Puts a folder on the list of those to be walked.
+    fn push(&mut self, place: Place) -> Result<(), Error> {
+        if !self.known.insert((place.system, place.id)) {
+            let detail = "the folder is inside itself or at two places: it was walked once";
+            self.notes.gap("folder-loop", &self.path, detail);
+            return Ok(());
+        }
+        self.pending_bytes = self.pending_bytes.saturating_add(place.bytes());
+        if self.pending_bytes > self.limits.memory_bytes_max / 4 {
+            return Err(Error::limit("the disk", "memory_bytes_max", self.limits.memory_bytes_max));
+        }
+        self.pending.push(place);
+        Ok(())
     }
 
     fn file(&mut self, system: usize, node: &Node) -> Result<(), Error> {

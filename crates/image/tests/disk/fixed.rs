@@ -6,7 +6,7 @@ use seaworthy_image::{EntryKind, is_disk, open_disk, recognise_file, walk_disk};
 use seaworthy_types::TargetKind;
 use std::io::Read;
 
-fn disk(name: &str) -> Vec<u8> {
+pub fn disk(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/disk/fixtures");
     let packed = std::fs::read(format!("{folder}/{name}.zst")).expect("a fixture");
     let mut bytes = Vec::new();

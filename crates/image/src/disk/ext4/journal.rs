@@ -26,8 +26,8 @@ const ESCAPED: u32 = 1;
 const SAME_UUID: u32 = 2;
 const LAST: u32 = 8;
 
-/// Blocks that a journal may hold changes of: a journal of 4 GiB.
-const CHANGES_MAX: usize = 1 << 20;
+/// Blocks that a journal may hold changes of: 2 GiB of them, and 24 MB of memory.
+const CHANGES_MAX: usize = 1 << 19;
 
 /// What is to be known of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +196,8 @@ impl<'e> Log<'e> {
                 }
                 _ => break,
             }
-            if self.changes.len().saturating_add(changes.len()).saturating_add(revoked.len()) > CHANGES_MAX {
+            let lists = [self.changes.len(), changes.len(), self.revoked.len(), revoked.len()];
+            if lists.into_iter().fold(0, usize::saturating_add) > CHANGES_MAX {
                 return Err(damaged("it holds more changes than are read"));
             }
             at = self.after(at, used);
