@@ -90,7 +90,7 @@ fn content(name: (&str, &str), list: &[Owned]) -> Option<Content> {
 /// Records that are sound as a list travel, and come out of the file that is built of them.
 fn travel(name: (&str, &str), list: &[Owned]) {
     let Some(content) = content(name, list) else { return };
-    let Ok(file) = full::write(Vec::new(), name, &mut List(list, 0)) else { return };
+    let Ok(file) = full::write_at(1, Vec::new(), name, &mut List(list, 0)) else { return };
     let mut records = Full::open(file.as_slice(), name).expect("what was written is read");
     let promised = Promised { shard: name.0, kind: name.1, content: &content.digest, bytes: content.bytes };
     let spool = Spool::fill(&mut records, promised, &folder().join("records")).expect("the same records");
@@ -123,7 +123,7 @@ fn look_up(entry: &IndexShard) {
 fn framed(magic: &[u8; 8], bodies: &[&[u8]]) -> Option<Vec<u8>> {
     let mut file = magic.to_vec();
     file.extend_from_slice(&1_u32.to_le_bytes());
-    let mut output = pack(file).ok()?;
+    let mut output = pack(file, 1).ok()?;
     bodies.iter().try_for_each(|body| output.write_all(body)).ok()?;
     output.finish().ok()
 }

@@ -1,10 +1,9 @@
-//! Measures delivery of data: `deliver_figures FEEDS MANIFEST WORK`.
+//! Measures delivery of data: `deliver_figures FEEDS MANIFEST WORK [first | days | scores]`.
 //!
 //! Builds the database of a snapshot, and others without the records of its newest days; publishes the one
 //! after the other; fetches from the publication what a first scan of an Alpine image needs, everything,
 //! and a day's changes. Scores of a second day are made up, and told apart.
 
-use seaworthy_advisory::Index;
 use seaworthy_advisory::database::container::{Container, Kind};
 use seaworthy_advisory::database::epss;
 use seaworthy_advisory::deliver::{
@@ -13,9 +12,10 @@ use seaworthy_advisory::deliver::{
 };
 use seaworthy_advisory::feed::{self, Address, Feed, FeedError, ReadSeek, Sink};
 use seaworthy_advisory::import::{Import, Others};
+use seaworthy_advisory::{Database, Index, Lookup as _};
 use seaworthy_types::{About, Advisory, Date, Enrichment, Note, Timestamp};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const NOW: Timestamp = Timestamp(1_795_500_000);
 const DAY: i64 = 86_400;
@@ -28,22 +28,28 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [feeds, manifest, work] = arguments.as_slice() else {
-        return Err("arguments: FEEDS MANIFEST WORK".into());
+    let [feeds, manifest, work, part @ ..] = arguments.as_slice() else {
+        return Err("arguments: FEEDS MANIFEST WORK [first | days | scores]".into());
     };
+    let wants = |name: &str| part.is_empty() || part.iter().any(|part| part == name);
     let (feeds, manifest, work) = (PathBuf::from(feeds), Path::new(manifest), Path::new(work));
     std::fs::create_dir_all(work)?;
     let today = work.join("today");
     build(&feeds, manifest, &today, i32::MAX)?;
-    first_scan(work, &today)?;
-    for days in DAYS {
+    if wants("first") {
+        first_scan(work, &today)?;
+    }
+    for days in DAYS.into_iter().filter(|_| wants("days")) {
         // The last day of the snapshot is 2026-08-22: records of that day and later are the newest day's.
         let first = Date::parse("2026-08-22").ok_or("a day")?.0 - days + 1;
         let before = work.join(format!("without-{days}"));
         build(&feeds, manifest, &before, first)?;
         day(work, &before, &today, days)?;
     }
-    scores(work, &today)
+    if wants("scores") {
+        scores(work, &today)?;
+    }
+    Ok(())
 }
 
 /// Builds a database without records that were changed on or after a day, when it is not there.
@@ -193,6 +199,28 @@ fn first_scan(work: &Path, today: &Path) -> Result<(), Failure> {
     let start = Instant::now();
     let bundled = export(&all, BundleChoice::All, &work.join("bundle.tar"), NOW)?;
     println!("bundle of everything: {:?}, {} bytes", start.elapsed(), bundled.bytes);
+    same(today, &all)
+}
+
+/// Every record of the built database and of the fetched one, and how long both take to look them up.
+fn same(built: &Path, fetched: &Path) -> Result<(), Failure> {
+    let (built, fetched) = (Database::open(built)?.value, Database::open(fetched)?.value);
+    let (mut records, mut names, mut times) = (0, 0, [Duration::ZERO; 2]);
+    for shard in built.installed().filter(|shard| shard.kind == "packages") {
+        for name in built.names(&shard.shard)? {
+            let mut found = Vec::new();
+            for (database, time) in [&built, &fetched].into_iter().zip(&mut times) {
+                let start = Instant::now();
+                found.push(database.records(&shard.shard, &name)?);
+                *time += start.elapsed();
+            }
+            if found.first() != found.get(1) {
+                return Err(format!("{} {name}: other records", shard.shard).into());
+            }
+            (records, names) = (records + found.first().map_or(0, Vec::len), names + 1);
+        }
+    }
+    println!("{names} names with {records} records: the same; built {:?}, fetched {:?}", times[0], times[1]);
     Ok(())
 }
 

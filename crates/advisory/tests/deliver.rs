@@ -5,7 +5,9 @@ mod delivery;
 use delivery::trusted;
 use delivery::{DAY, NOW, Place, same_answers};
 use seaworthy_advisory::database::epss;
-use seaworthy_advisory::deliver::{Bundle, BundleChoice, Choice, DeliverError, How, export, missing};
+use seaworthy_advisory::deliver::{
+    Bundle, BundleChoice, Choice, DeliverError, Depot as _, How, export, missing,
+};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -122,4 +124,71 @@ fn percentiles_of_a_real_feed_are_derived_closely() {
     let differ = single.clone().filter(|(entry, derived)| entry.2 != **derived).count();
     println!("{differ} of {} scores that stand alone differ, by one in the last digit", single.count());
     assert!(differ < 100);
+}
+
+#[test]
+fn publishing_is_deterministic() {
+    let (one, other) = (Place::new("one"), Place::new("one"));
+    for place in [&one, &other] {
+        place.publish(NOW);
+        place.build("two");
+        place.publish(NOW.plus(DAY));
+    }
+    let files = |place: &Place| {
+        let mut names = place.depot_files();
+        names.sort();
+        names
+    };
+    assert_eq!(files(&one), files(&other));
+    let index = |place: &Place| std::fs::read(place.depot_folder().join("index.seaworthy")).expect("read");
+    assert_eq!(index(&one), index(&other));
+}
+
+#[test]
+fn deltas_lead_from_seven_days_and_no_more() {
+    for (days, how) in [(7, How::Delta), (8, How::Full)] {
+        let place = Place::new("one");
+        place.publish(NOW);
+        place.fetch(Choice::All, NOW).expect("fetched");
+        place.build("two");
+        let late = NOW.plus(days * DAY);
+        let published = place.publish(late);
+        assert_eq!(published.unreferenced, Vec::<String>::new(), "who has the last index still needs them");
+        let fetched = place.fetch(Choice::All, late).expect("fetched").value;
+        let npm = fetched.shards.iter().find(|shard| shard.shard == "npm").expect("there");
+        assert_eq!(npm.how, how, "{days}");
+        // A day after, files that only the first publication had are no longer needed, deltas from it neither.
+        let published = place.publish(late.plus(DAY));
+        assert!(!published.unreferenced.is_empty());
+        for name in &published.unreferenced {
+            place.depot().remove(name).expect("removed");
+        }
+        let other = place.other("elsewhere");
+        other.fetch(Choice::All, late.plus(DAY)).expect("all that is needed is there");
+        same_answers(&place.built(), &other.fetched());
+    }
+}
+
+#[test]
+fn a_day_without_changes_costs_the_index() {
+    let place = Place::new("one");
+    place.publish(NOW);
+    let again = place.publish(NOW.plus(DAY));
+    assert!(again.shards.iter().all(|shard| shard.unchanged));
+    assert_eq!((again.files, again.sequence > NOW.0.unsigned_abs()), (0, true));
+}
+
+#[test]
+fn what_was_built_here_makes_a_bundle_unsigned() {
+    let place = Place::new("one");
+    place.publish(NOW);
+    place.fetch(Choice::All, NOW).expect("fetched");
+    place.build_into("two", place.fetched_folder());
+    let file = place.work().join("bundle.tar");
+    let bundled = export(place.fetched_folder(), BundleChoice::All, &file, NOW.time()).expect("exported");
+    assert_eq!((bundled.signed, bundled.notes.len()), (false, 0), "nothing of the publication is left");
+    let bundle = Bundle::open(&file).expect("opened");
+    let other = place.other("beyond");
+    let refused = other.fetch_from(&[&bundle], Choice::All, NOW, &trusted(&[1]));
+    assert!(refused.expect_err("refused").to_string().contains("not signed"));
 }

@@ -396,3 +396,25 @@ fn a_broken_bundle_is_refused() {
     }
     assert!(refused > 40, "{refused}");
 }
+
+#[test]
+fn a_damaged_installed_file_is_fetched_anew() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new("one");
+    place.publish(NOW);
+    place.fetch(Choice::All, NOW).expect("fetched");
+    let (index, _) = Index::read(place.fetched_folder()).expect("read").expect("there");
+    let npm = index.shards.iter().find(|shard| shard.shard == "npm").expect("there");
+    let path = place.fetched_folder().join(&npm.file);
+    let mut bytes = std::fs::read(&path).expect("read");
+    bytes[200] ^= 1;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    std::fs::write(&path, bytes).expect("written");
+    assert!(place.fetched().verify().is_err());
+    let outcome = place.fetch(Choice::Installed, NOW).expect("fetched");
+    let notes: Vec<&str> = outcome.notes.iter().map(|note| note.code.as_str()).collect();
+    assert_eq!(notes, ["data-repaired"]);
+    let files: u32 = outcome.value.shards.iter().map(|shard| shard.files).sum();
+    assert_eq!(files, 1, "the others stay");
+    same_answers(&place.built(), &place.fetched());
+}

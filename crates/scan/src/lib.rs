@@ -20,7 +20,7 @@ mod wire;
 
 pub use cache::Cache;
 pub use error::Error;
-pub use lanes::{Archive, Elsewhere, Made};
+pub use lanes::{Archive, Elsewhere, Made, Near};
 pub use open::{Opened, TargetSpec, open};
 pub use pipeline::{Contents, Fresh, Isolation, REPORT_SCHEMA, Refresh, Request, contents, scan};
 pub use progress::{Progress, Silent};

@@ -39,6 +39,8 @@ pub struct Resolved {
     pub name: String,
     /// Where it lies.
     pub kind: TargetKind,
+    /// Whether going back in a blob costs nothing.
+    pub is_near: bool,
 }
 
 /// Parent to child, second: what to do with each layer.

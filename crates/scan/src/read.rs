@@ -248,7 +248,13 @@ fn remember_walked(request: &Request<'_>, read: &Read, index: usize, blob: Optio
 
 fn resolved(image: &dyn Elsewhere) -> Resolved {
     let (manifest, digest) = image.manifest();
-    Resolved { manifest: manifest.to_vec(), digest, name: image.name(), kind: image.kind() }
+    Resolved {
+        manifest: manifest.to_vec(),
+        digest,
+        name: image.name(),
+        kind: image.kind(),
+        is_near: image.is_near(),
+    }
 }
 
 /// The parsing process.

@@ -77,10 +77,10 @@ fn elsewhere(
     requests: &mut UnixStream,
     hello: &Hello,
     resolved: &Resolved,
-    lanes: Vec<UnixStream>,
+    lanes: Vec<lanes::End>,
 ) -> Result<Vec<Note>, Failure> {
     channel.tell(&Reply::Kind(resolved.kind))?;
-    let blobs = Arc::new(Asked(Arc::new(Lanes::new(lanes))));
+    let blobs = Arc::new(Asked(Arc::new(Lanes::new(lanes, resolved.is_near))));
     let mut image = open_elsewhere(&resolved.manifest, resolved.digest, blobs, &hello.limits)?;
     image.names = vec![resolved.name.clone()];
     read_image(channel, requests, hello, &image)

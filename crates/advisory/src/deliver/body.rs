@@ -21,14 +21,16 @@ const BLOCK_BYTES: usize = 4 << 20;
 const SECTION_BYTES_MAX: u64 = BLOCK_BYTES as u64 + VALUE_BYTES_MAX + KEY_BYTES_MAX + 64;
 /// zstd level of files that are made once and fetched by everybody.
 pub const LEVEL: i32 = 19;
+/// zstd level of files that are made for one reader while somebody waits.
+pub const QUICK_LEVEL: i32 = 9;
 /// Window of the frames: a reader needs so much memory.
 const WINDOW_LOG: u32 = 23;
 /// Frames with a larger window are refused.
 const WINDOW_LOG_MAX: u32 = 25;
 
 /// Starts a zstd frame.
-pub fn pack<W: Write>(output: W) -> Result<zstd::stream::write::Encoder<'static, W>, Fault> {
-    let mut encoder = zstd::stream::write::Encoder::new(output, LEVEL)?;
+pub fn pack<W: Write>(output: W, level: i32) -> Result<zstd::stream::write::Encoder<'static, W>, Fault> {
+    let mut encoder = zstd::stream::write::Encoder::new(output, level)?;
     encoder.include_checksum(true)?;
     encoder.window_log(WINDOW_LOG)?;
     Ok(encoder)

@@ -8,6 +8,7 @@
 //!
 //! What it does not do: hold deltas.
 
+use super::body::QUICK_LEVEL;
 use super::fault::{DeliverError, Fault, damaged};
 use super::full;
 use super::installed::Installed;
@@ -221,7 +222,7 @@ fn shard(database: &Path, facts: &IndexShard, work: &Path) -> Result<PublishedSh
         return Err(damaged("its records are not those that were fetched; run `seaworthy db verify`"));
     }
     let output = BufWriter::new(File::create(work)?);
-    full::write(output, name, &mut Installed::open(database, facts)?)?.flush()?;
+    full::write_at(QUICK_LEVEL, output, name, &mut Installed::open(database, facts)?)?.flush()?;
     let file = FileRef { sha256: sha256_of(work)?, bytes: std::fs::metadata(work)?.len() };
     Ok(PublishedShard {
         content: content.digest,

@@ -5,7 +5,7 @@
 //!
 //! What it does not do: vouch for the result; the reader hashes what comes out (`spool`).
 
-use super::body::{Blocks, Change, Input, Unblocks};
+use super::body::{Blocks, Change, Input, LEVEL, Unblocks};
 use super::fault::{Fault, damaged};
 use super::full::{BLOCKS, COLUMNS, END, open, start, take_scores};
 use super::record::{Owned, Record, Records};
@@ -25,7 +25,7 @@ pub fn write<W: Write>(
     old: &mut dyn Records,
     new: &mut dyn Records,
 ) -> Result<W, Fault> {
-    let mut output = start(output, MAGIC, name)?;
+    let mut output = start(output, LEVEL, MAGIC, name)?;
     output.write_all(&unhex(from)?)?;
     output.write_all(&unhex(to)?)?;
     let (mut old, mut new) = (Peeked::new(old), Peeked::new(new));

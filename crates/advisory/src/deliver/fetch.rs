@@ -13,7 +13,7 @@ use super::signed::{INDEX_BYTES_MAX, SignedIndex, Unsigned};
 use super::spool::{Promised, Spool};
 use super::store::{INDEX_NAME, Store, file_name, read_small, sha256_of_name};
 use super::trust::{Expired, Seen, TRUST_FILE, judge};
-use crate::database::container::hex;
+use crate::database::container::{hex, sha256_of};
 use crate::database::index::{
     FILE_KIND_EPSS, FILE_KIND_PACKAGES, FILE_KIND_VULNERABILITIES, FORMAT, Publication,
 };
@@ -150,7 +150,7 @@ impl Fetch<'_> {
             }
         };
         let payload = &received.index.payload;
-        let plan = Plan::new(payload, old.as_ref(), self.choice, self.database)?;
+        let plan = Plan::new(payload, old.as_ref(), self.choice, self.database, &mut notes)?;
         let mut run = Run {
             fetch: self,
             building: installation.building(),
@@ -317,6 +317,7 @@ impl<'a> Plan<'a> {
         old: Option<&'a Index>,
         choice: Choice<'_>,
         folder: &Path,
+        notes: &mut Vec<Note>,
     ) -> Result<Self, DeliverError> {
         if let Choice::Named(names) = choice
             && let Some(shard) = names.iter().find(|name| payload.shard(name).is_none())
@@ -326,7 +327,6 @@ impl<'a> Plan<'a> {
         let installed: BTreeMap<&str, &IndexShard> = old
             .into_iter()
             .flat_map(|index| &index.shards)
-            .filter(|shard| shard.file.is_empty() || is_whole(folder, shard))
             .map(|shard| (shard.shard.as_str(), shard))
             .collect();
         let is_empty = installed.values().all(|shard| shard.kind != FILE_KIND_PACKAGES);
@@ -334,23 +334,33 @@ impl<'a> Plan<'a> {
         let mut steps = Vec::new();
         for published in &payload.shards {
             let name = &published.shard;
-            let old = installed.get(name.as_str()).copied().filter(|old| old.kind == published.kind);
+            let old = installed.get(name.as_str()).copied();
             let is_named = match choice {
                 Choice::Named(names) | Choice::Needed(names) => names.contains(name),
                 _ => all,
             };
             let is_general = matches!(published.kind.as_str(), FILE_KIND_VULNERABILITIES | FILE_KIND_EPSS);
             if is_named || is_general || old.is_some() || published.content.is_empty() {
-                steps.push(Planned { published, installed: old, is_wanted: is_named });
+                let is_sound = |old: &&IndexShard| old.file.is_empty() || is_whole(folder, old);
+                if let Some(old) = old.filter(|old| !is_sound(old)) {
+                    let detail = "its installed file was damaged or not there: it is fetched anew";
+                    notes.push(Note::info("data-repaired", UNIT, &old.shard, detail));
+                }
+                let installed = old.filter(|old| old.kind == published.kind).filter(is_sound);
+                steps.push(Planned { published, installed, is_wanted: is_named });
             }
         }
         Ok(Self { steps })
     }
 }
 
+/// Whether a shard's file is the one that was installed: length, then every byte.
 fn is_whole(folder: &Path, shard: &IndexShard) -> bool {
-    let length = || std::fs::metadata(folder.join(&shard.file)).map(|facts| facts.len());
-    shard.file_is_sound() && length().is_ok_and(|length| length == shard.bytes)
+    let path = folder.join(&shard.file);
+    let length = || std::fs::metadata(&path).map(|facts| facts.len());
+    shard.file_is_sound()
+        && length().is_ok_and(|length| length == shard.bytes)
+        && sha256_of(&path).is_ok_and(|sha256| sha256 == shard.sha256)
 }
 
 /// A fetch at work.

@@ -3,7 +3,7 @@
 //!
 //! What it does not do: vouch for its content; the reader hashes what it reads (`spool`).
 
-use super::body::{Blocks, Change, Input, Unblocks, pack};
+use super::body::{Blocks, Change, Input, LEVEL, Unblocks, pack};
 use super::fault::{Fault, damaged};
 use super::payload::FORMAT;
 use super::record::{Owned, Record, Records, SCALE, SCORE, put_number};
@@ -21,13 +21,19 @@ pub(super) const BLOCKS: u8 = 1;
 /// A part of columns.
 pub(super) const COLUMNS: u8 = 2;
 
-/// Writes the file.
-pub fn write<W: Write>(
+/// Writes the file, as small as it gets.
+pub fn write<W: Write>(output: W, name: (&str, &str), records: &mut dyn Records) -> Result<W, Fault> {
+    write_at(LEVEL, output, name, records)
+}
+
+/// The same at a level of zstd.
+pub fn write_at<W: Write>(
+    level: i32,
     output: W,
     (shard, kind): (&str, &str),
     records: &mut dyn Records,
 ) -> Result<W, Fault> {
-    let mut output = start(output, MAGIC, (shard, kind))?;
+    let mut output = start(output, level, MAGIC, (shard, kind))?;
     let mut rest = Owned::default();
     let mut waiting = false;
     let mut scores = Scores::default();
@@ -68,12 +74,13 @@ pub(super) fn take_scores(
 /// A transport file's beginning.
 pub(super) fn start<W: Write>(
     mut output: W,
+    level: i32,
     magic: &[u8; 8],
     (shard, kind): (&str, &str),
 ) -> Result<zstd::stream::write::Encoder<'static, W>, Fault> {
     output.write_all(magic)?;
     output.write_all(&FORMAT.to_le_bytes())?;
-    let mut output = pack(output)?;
+    let mut output = pack(output, level)?;
     let mut head = Vec::new();
     for name in [shard, kind] {
         put_number(&mut head, name.len() as u64);

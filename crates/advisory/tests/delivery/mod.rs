@@ -151,6 +151,9 @@ impl Place {
         Self { _folder: None, root: self.root.clone(), fetched: self.root.join(name) }
     }
     pub fn build(&self, day: &str) {
+        self.build_into(day, &self.built_folder());
+    }
+    pub fn build_into(&self, day: &str, database: &Path) {
         let feeds = self.root.join(format!("feeds-{day}"));
         std::fs::create_dir_all(&feeds).expect("made");
         std::fs::write(feeds.join(format!("{day}.made")), "x").expect("written");
@@ -158,7 +161,7 @@ impl Place {
         let feed: &'static dyn Feed = &FEED;
         let import = Import {
             sources: &[feeds],
-            database: &self.built_folder(),
+            database,
             feeds: &[feed],
             now: NOW.time(),
             manifest: None,

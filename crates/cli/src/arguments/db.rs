@@ -147,7 +147,7 @@ pub struct PublishArguments {
     #[arg(long, value_name = "NAME", default_value = seaworthy_advisory::deliver::MAIN)]
     pub publication: String,
     /// Remove files that no publication of the last days refers to any more, where the place can list them
-    /// (a folder can; a registry collects them itself).
+    /// (folders and buckets can; a registry collects them itself).
     #[arg(long)]
     pub prune: bool,
     /// How to speak with a registry.

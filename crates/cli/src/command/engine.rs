@@ -6,8 +6,8 @@ use super::targets::Planned;
 use crate::arguments::EngineArguments;
 use anyhow::{Result, bail};
 use seaworthy_image::host_platform;
-use seaworthy_net::engine::{self, Engine, Found, Held, Saved, Surroundings};
-use seaworthy_scan::{Archive, Elsewhere, Made, TargetSpec};
+use seaworthy_net::engine::{self, Engine, Found, Held, NearReader, Saved, Surroundings};
+use seaworthy_scan::{Archive, Elsewhere, Made, Near, TargetSpec};
 use seaworthy_types::{Digest, Note, Platform, TargetKind};
 use std::fs::File;
 use std::io::{self, Read};
@@ -134,6 +134,12 @@ impl Elsewhere for Local {
     fn read(&self, digest: Digest, _: u64, verifies: bool) -> io::Result<Box<dyn Read + Send>> {
         self.0.read(digest, verifies)
     }
+    fn near(&self, digest: Digest) -> Option<io::Result<Box<dyn Near>>> {
+        Some(self.0.near(digest).map(|reader| Box::new(Here(reader)) as Box<dyn Near>))
+    }
+    fn is_near(&self) -> bool {
+        true
+    }
     fn kind(&self) -> TargetKind {
         if self.0.is_container { TargetKind::Container } else { TargetKind::Engine }
     }
@@ -146,6 +152,21 @@ impl Elsewhere for Local {
     }
     fn notes(&self) -> Vec<Note> {
         self.0.notes.clone()
+    }
+}
+
+/// A blob of it.
+struct Here(NearReader);
+
+impl Read for Here {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Near for Here {
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.skip(bytes)
     }
 }
 

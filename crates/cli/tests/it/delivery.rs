@@ -304,6 +304,24 @@ fn old_indexes_and_strangers_are_refused() {
 }
 
 #[test]
+fn files_that_nothing_refers_to_can_be_removed() {
+    let publisher = Publisher::new();
+    let files = || publisher.lab.files("depot").len();
+    publisher.publish("../depot", &["--deltas", "0"]);
+    let stray = publisher.depot().join("files").join("0".repeat(64));
+    fs::write(&stray, "x").expect("written");
+    let before = files();
+    let ran = publisher.publish("../depot", &["--deltas", "0"]);
+    assert!(ran.out.contains("no longer referred to (--prune removes them)"), "{}", ran.out);
+    assert!(stray.exists());
+    publisher.publish("../depot", &["--deltas", "0", "--prune"]);
+    assert!(!stray.exists() && files() <= before, "{before} {}", files());
+    let client = client(&publisher, &[&text(&publisher.depot())]);
+    client.run(&["db", "pull"]).coded(0);
+    assert_eq!(said(&client), said(&publisher.lab));
+}
+
+#[test]
 fn words_that_will_not_do() {
     let lab = Lab::with_data();
     lab.run(&["db", "pull"]).refused(&["no place of published data", "seaworthy.toml"]);

@@ -3,7 +3,7 @@
 //! pulled; logins, certificates and mirrors come as Docker and Podman keep them.
 
 use crate::data::npm;
-use crate::lab::{Lab, packages};
+use crate::lab::{Lab, Ran, packages};
 use seaworthy_net::registry::{
     BlobPushed, Client, Credential, ManifestPushed, Options, Secret, Subject, System, Way, media,
 };
@@ -12,6 +12,7 @@ use seaworthy_types::{Digest, ImageRef};
 use std::fs;
 use std::io::Cursor;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -203,6 +204,17 @@ fn what_was_pushed_is_scanned_and_pulled_with_dockers_login() {
     fs::create_dir_all(&folder).expect("folder");
     fs::copy(&ca, folder.join("ca.crt")).expect("copied");
     assert_eq!(packages(&lab.report(&name, &["--no-cache"])), ["npm holed 1.0.0"]);
+    // As a credential helper says it.
+    let script = "#!/bin/sh\nread host\n[ \"$1\" = get ] && echo \"{\\\"Username\\\":\\\"lab\\\",\\\"Secret\\\":\\\"pw\\\"}\"\n";
+    crate::data::write(&lab.path("home"), "docker-credential-lab", script);
+    crate::data::write(&lab.path("home"), ".docker/config.json", r#"{"credsStore":"lab"}"#);
+    let helper = lab.path("home/docker-credential-lab");
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).expect("mode");
+    let mut command = lab.command();
+    command.args(["scan", &name, "--no-cache", "-f", "json"]);
+    command.env("PATH", format!("{}:/usr/bin:/bin", lab.path("home").display()));
+    assert_eq!(packages(&Ran::of(command.output().expect("started")).coded(1).json()), ["npm holed 1.0.0"]);
+    log_in(&lab, &real.authority, "lab:pw");
     // As the configuration says it.
     fs::remove_dir_all(folder).expect("removed");
     lab.file("sea.toml", format!("[registry]\nca = ['{ca}']\n"));

@@ -140,6 +140,12 @@ fn an_image_is_scanned_where_it_lies_and_known_layers_stay_there() {
     // The same image again: its manifest says that all is known.
     assert_eq!(lab.report(&name, &PLAIN)["findings"], report["findings"]);
     assert!(registry.blobs_asked().is_empty());
+    // Plain HTTP is spoken only when it was asked for; nothing is written that was not asked for.
+    lab.run(&["scan", &name, "--anonymous", "--tries", "1"]).refused(&["broke the connection", "--insecure"]);
+    let kept = lab.files("cache");
+    lab.report(&name, &[&PLAIN[..], &["--no-cache"]].concat());
+    assert_eq!((lab.files("cache"), lab.files("work")), (kept, Vec::new()));
+    registry.blobs_asked();
     // Another image with a layer in common.
     let mut second = image("amd64", "scratched");
     second.layers[1] = first.layers[1].clone();

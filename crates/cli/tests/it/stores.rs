@@ -126,6 +126,20 @@ fn a_bucket() {
         return eprintln!("SKIPPED: no bucket could be made (curl): {made:?}");
     }
     two_days("s3://data/deep/prefix", &variables, &[]);
+    // What nothing refers to goes when it is asked to.
+    let publish = |more: &[&str]| {
+        let words = [&["db", "publish", "s3://data/deep/prefix", "--key", "../key.pem"], more].concat();
+        run(&publisher.lab, &variables, &words)
+    };
+    // Another publisher's publication is not built upon.
+    publish(&["--prune"]).refused(&["earlier publication"]);
+    let foreign = Publisher::new();
+    let words = ["db", "publish", "s3://data/own", "--key", "../key.pem", "--prune", "--deltas", "0"];
+    for _ in 0..2 {
+        foreign.day_two();
+        run(&foreign.lab, &variables, &words).coded(0);
+        fs::write(foreign.lab.path("feeds/osv/npm/CVE-2026-10004.json"), "{}").expect("written");
+    }
 }
 
 /// An authority and a certificate of it for the loopback; `None`, said loudly, without openssl.

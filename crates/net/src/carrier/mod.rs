@@ -2,9 +2,10 @@
 //! What the files mean, and whether they are to be believed, is not known here: the names are one index that
 //! changes, and files that are named after the SHA-256 of their bytes and never change.
 //!
-//! What a carrier does not do: delete; check the bytes of files (the reader knows what they should be).
+//! What a carrier does not do: check the bytes of files (the reader knows what they should be).
 
 mod http;
+mod listing;
 mod oci;
 mod s3;
 mod signature;
@@ -63,6 +64,15 @@ pub trait Taker: Carrier {
     fn put(&self, name: &str, bytes: u64, content: &mut dyn Read) -> io::Result<()>;
     /// Replaces the index, after everything that was put before.
     fn replace_index(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Names of all files, sorted; `None` where they cannot be listed.
+    fn list(&self) -> io::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+    /// Removes a file; none of that name is no error.
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let _ = name;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// How long a place that failed after all tries is left alone: else each of many files would wait for it.

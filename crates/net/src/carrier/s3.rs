@@ -1,10 +1,10 @@
 //! An object store with the S3 API: `s3://bucket/prefix`. Endpoint, region and keys come from the usual
 //! variables and the profiles of `~/.aws`; without keys nothing is signed. What it does not do: ask metadata
-//! services or login servers for keys, follow redirects of requests that write, delete.
+//! services or login servers for keys, follow redirects of requests that write.
 
 use super::http::{range, transfer};
 use super::signature::{Keys, Unsigned, sha256_hex, sign, stamp};
-use super::{Carrier, Names, Rest, Spool, Taker};
+use super::{Carrier, Names, Rest, Spool, Taker, listing};
 use crate::registry::World;
 use crate::registry::url::{Url, escape};
 use crate::web::{Answer, Attempt, Content, Wanted, Web, WebError};
@@ -16,6 +16,9 @@ use ureq::http::Method;
 
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
 const REGION_DEFAULT: &str = "us-east-1";
+const PAGE_BYTES_MAX: u64 = 8 << 20;
+/// A page has up to 1,000 keys.
+const PAGES_MAX: usize = 1_000;
 
 /// Published data in a bucket.
 pub struct S3 {
@@ -30,6 +33,10 @@ pub struct S3 {
 pub(super) struct Place {
     /// Address of the bucket and prefix, without a slash at its end.
     base: String,
+    /// Address of the bucket alone.
+    bucket: String,
+    /// The prefix, with a slash at its end unless it is empty.
+    prefix: String,
     region: String,
     keys: Option<Keys>,
 }
@@ -74,15 +81,72 @@ impl S3 {
         }
     }
 
+    /// Asks for a page of the keys of files.
+    fn page(&self, after: Option<&str>) -> Result<listing::Page, WebError> {
+        let prefix = format!("{}{}", self.place.prefix, self.names.files);
+        let mut url = Web::url(&self.place.bucket)?.with_query(&[("list-type", "2"), ("prefix", &prefix)]);
+        if let Some(token) = after {
+            url = url.with_query(&[("continuation-token", token)]);
+        }
+        let now = || self.web.world.wall();
+        let signer = |method: &Method, url: &Url| self.place.signed(method, url, &sha256_hex(b""), now());
+        let wanted = Wanted { signer: &signer, ..Wanted::get(url.clone()) };
+        let bytes = self.web.persist(|| {
+            let answer = self.web.ask(&wanted)?;
+            match answer.status {
+                200 => self.web.whole(&wanted, answer, PAGE_BYTES_MAX),
+                status => {
+                    let said = "the bucket was not listed".to_owned();
+                    Err(Attempt::Final(WebError::Status { url: url.shown(), status, said }))
+                }
+            }
+        })?;
+        let malformed = |detail| WebError::Malformed { url: url.shown(), detail };
+        listing::read(&String::from_utf8_lossy(&bytes)).map_err(malformed)
+    }
+
+    fn listed(&self) -> Result<Vec<String>, WebError> {
+        let (mut names, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = self.page(after.as_deref())?;
+            let ours = page.keys.iter().filter_map(|key| key.strip_prefix(&self.place.prefix));
+            names.extend(ours.filter(|name| self.names.sha256(name).is_some()).map(str::to_owned));
+            after = page.next;
+            if after.is_none() {
+                names.sort();
+                names.dedup();
+                return Ok(names);
+            }
+        }
+        Err(WebError::Option(format!("{}: its list of keys does not end", self.shown)))
+    }
+
+    fn delete(&self, name: &str) -> Result<(), WebError> {
+        let url = self.place.url(name)?;
+        let now = || self.web.world.wall();
+        let signer = |method: &Method, url: &Url| self.place.signed(method, url, &sha256_hex(b""), now());
+        let wanted = Wanted { method: Method::DELETE, signer: &signer, ..Wanted::get(url.clone()) };
+        let answer = self.web.persist(|| self.web.ask(&wanted))?;
+        match answer.status {
+            200..=299 | 404 => Ok(()),
+            status => Err(WebError::Status { url: url.shown(), status, said: String::new() }),
+        }
+    }
+
     fn send(&self, name: &str, bytes: u64, sha256: &str, content: &Content<'_>) -> Result<(), WebError> {
         let url = self.place.url(name)?;
         let place = Arc::clone(&self.place);
         let now = || self.web.world.wall();
         let signer = move |method: &Method, url: &Url| place.signed(method, url, sha256, now());
         let kind = ("content-type", "application/octet-stream".to_owned());
+        // For whatever serves the bucket to others: only the index changes.
+        let kept = match self.names.sha256(name) {
+            Some(_) => "public, max-age=31536000, immutable",
+            None => "no-cache",
+        };
         let wanted = Wanted {
             method: Method::PUT,
-            headers: vec![kind],
+            headers: vec![kind, ("cache-control", kept.to_owned())],
             signer: &signer,
             content: Some((content, bytes)),
             ..Wanted::get(url.clone())
@@ -133,6 +197,15 @@ impl Taker for S3 {
         let open = || Ok(Box::new(io::Cursor::new(bytes.to_vec())) as Box<dyn Read>);
         let sent = self.send(self.names.index, bytes.len() as u64, &sha256_hex(bytes), &open);
         sent.map_err(|error| self.explained(error))
+    }
+    fn list(&self) -> io::Result<Option<Vec<String>>> {
+        self.listed().map(Some).map_err(|error| self.explained(error))
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match self.names.sha256(name) {
+            Some(_) => self.delete(name).map_err(|error| self.explained(error)),
+            None => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a name of a published file")),
+        }
     }
 }
 
@@ -206,6 +279,7 @@ fn place(world: &dyn World, profile: &Profile, bucket: &str, prefix: &str) -> Re
         }
         None => format!("https://{bucket}.s3.{region}.amazonaws.com"),
     };
+    let bucket = format!("{base}/");
     for part in prefix.split('/').filter(|part| !part.is_empty()) {
         base.push('/');
         base.push_str(&escape(part));
@@ -224,7 +298,8 @@ fn place(world: &dyn World, profile: &Profile, bucket: &str, prefix: &str) -> Re
         true => from_profile().or_else(from_variables),
         false => from_variables().or_else(from_profile),
     };
-    Ok(Place { base, region, keys })
+    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    Ok(Place { base, bucket, prefix, region, keys })
 }
 
 /// The chosen profile of the two files of `~/.aws`.

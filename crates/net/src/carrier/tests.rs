@@ -257,6 +257,8 @@ fn a_bucket_takes_and_gives() {
     assert_eq!(seen[1].target, format!("/bucket/deep/pre%20fix/{FILE}"));
     assert_eq!((seen[1].body.as_str(), seen[2].body.as_str()), ("hello", "index"));
     assert_eq!(seen[1].header("x-amz-content-sha256"), FILE.strip_prefix("files/"));
+    assert_eq!(seen[2].header("cache-control"), Some("no-cache"));
+    assert!(seen[1].header("cache-control").is_some_and(|kept| kept.contains("immutable")));
     for request in &seen {
         let value = request.header("authorization").expect("signed");
         assert!(value.starts_with("AWS4-HMAC-SHA256 Credential=AKID/20261124/eu-west-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, Signature="), "{value}");
@@ -267,6 +269,37 @@ fn a_bucket_takes_and_gives() {
         assert!(bucket.put(FILE, bytes, &mut &b"hello"[..]).is_err());
     }
     assert_eq!(server.count("pre%20fix"), 6);
+}
+
+#[test]
+fn a_bucket_is_listed_page_by_page_and_cleaned() {
+    let server = Server::new(|seen, wire| {
+        let key = |name: &str| format!("<Contents><Key>deep/pre fix/{name}</Key></Contents>");
+        let page = |body: String| format!("<ListBucketResult>{body}</ListBucketResult>");
+        match (seen.method.as_str(), seen.target.contains("continuation-token=a%2Fb%3D")) {
+            ("DELETE", _) => wire.answer(204, &[], b""),
+            (_, true) => wire.answer(200, &[], page(key(FILE)).as_bytes()),
+            _ => {
+                let more =
+                    "<IsTruncated>true</IsTruncated><NextContinuationToken>a/b=</NextContinuationToken>";
+                let body = key("files/other") + &key(&FILE.replace("2cf2", "0000")) + more;
+                wire.answer(200, &["content-type: application/xml"], page(body).as_bytes())
+            }
+        }
+    });
+    let bucket = s3(&server, keys());
+    let listed = bucket.list().expect("listed").expect("can");
+    assert_eq!(listed, [FILE.replace("2cf2", "0000"), FILE.to_owned()]);
+    bucket.remove(FILE).expect("removed");
+    assert!(bucket.remove("index.seaworthy").is_err());
+    let seen = server.seen();
+    assert_eq!(seen[0].target, "/bucket/?list-type=2&prefix=deep%2Fpre%20fix%2Ffiles%2F");
+    assert_eq!((seen[2].method.as_str(), seen.len()), ("DELETE", 3));
+    let endless = Server::new(|_, wire| {
+        wire.answer(200, &[], b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken></ListBucketResult>")
+    });
+    let error = s3(&endless, keys()).list().expect_err("refused").to_string();
+    assert!(error.contains("does not end"), "{error}");
 }
 
 #[test]

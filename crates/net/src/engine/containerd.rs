@@ -12,7 +12,7 @@ use super::docker;
 use super::error::Error;
 use super::held::{Blob, Held, Layer, Made, Place, digest_of};
 use super::names::{Listed, short};
-use super::store::{Parts, Store, UNIT, cannot, json, one_container, rebuilt};
+use super::store::{Parts, Store, UNIT, cannot, json, named_so, one_container, rebuilt};
 use super::upper::{Lower, Upper};
 use crate::registry::Descriptor;
 use seaworthy_types::{Digest, Note, Platform};
@@ -223,10 +223,7 @@ impl Containerd {
     fn blob(&self, digest: Digest, what: &str) -> Result<Vec<u8>, Error> {
         let read = self.blobs.read(digest.hex(), RECORD_BYTES_MAX);
         let bytes = read.map_err(|error| cannot(self.engine, &self.blobs, &digest.hex(), &error))?;
-        match digest_of(&bytes) == digest {
-            true => Ok(bytes),
-            false => Err(self.strange(what, "its bytes do not have the digest they are kept under")),
-        }
+        named_so(self.engine, &digest.hex(), bytes).map_err(|error| self.strange(what, error))
     }
 
     fn has(&self, digest: Digest) -> bool {

@@ -7,7 +7,7 @@ use super::beneath::Folder;
 use super::error::Error;
 use super::held::{Held, Layer, Made, Place};
 use super::names::{Listed, short};
-use super::store::{Parts, Store, cannot, json, one_container};
+use super::store::{Parts, Store, cannot, json, named_so, one_container};
 use super::tarsplit::Split;
 use super::upper::{Lower, Upper};
 use base64::Engine as _;
@@ -165,7 +165,9 @@ impl Containers {
     fn config(&self, id: &str) -> Result<Vec<u8>, Error> {
         let key = format!("sha256:{}", self.plain(id)?);
         let way = format!("{}-images/{id}/={}", self.driver.0, STANDARD.encode(key));
-        self.root.read(&way, 8 << 20).map_err(|error| cannot(self.engine, &self.root, &way, &error))
+        let read = self.root.read(&way, 8 << 20);
+        let bytes = read.map_err(|error| cannot(self.engine, &self.root, &way, &error))?;
+        named_so(self.engine, id, bytes)
     }
 
     fn upper(&self, container: &RawContainer) -> Result<(Vec<Layer>, Upper), Error> {

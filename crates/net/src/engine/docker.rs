@@ -9,7 +9,7 @@ use super::containerd::SNAPSHOTTERS;
 use super::error::Error;
 use super::held::{Held, Layer, Made, Place, digest_of};
 use super::names::{Listed, short};
-use super::store::{Parts, Store, cannot, json, one_container};
+use super::store::{Parts, Store, cannot, json, named_so, one_container};
 use super::tarsplit::Split;
 use super::upper::{Lower, Upper};
 use seaworthy_types::Digest;
@@ -96,7 +96,9 @@ impl Docker {
     fn config(&self, driver: &str, id: &str) -> Result<Vec<u8>, Error> {
         let digits = id.strip_prefix("sha256:").unwrap_or(id);
         let way = format!("image/{driver}/imagedb/content/sha256/{digits}");
-        self.root.read(&way, 8 << 20).map_err(|error| cannot(Engine::Docker, &self.root, &way, &error))
+        let read = self.root.read(&way, 8 << 20);
+        let bytes = read.map_err(|error| cannot(Engine::Docker, &self.root, &way, &error))?;
+        named_so(Engine::Docker, digits, bytes)
     }
 
     fn layer(&self, driver: (&str, &str, &str), chain: Digest) -> Result<(Arc<Folder>, Arc<Folder>), Error> {

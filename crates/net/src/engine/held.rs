@@ -2,13 +2,13 @@
 //! each blob come from. Where the engine keeps no manifest, one is made of what it says.
 
 use super::beneath::Folder;
-use super::tarsplit::Split;
+use super::tarsplit::{Assembled, Split};
 use seaworthy_types::{Digest, Note};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -119,6 +119,19 @@ impl Held {
         self.blobs.iter().map(|(digest, blob)| (*digest, blob.size)).collect()
     }
 
+    /// A blob that can be passed over without being read: it lies on this machine, and its bytes are as sure
+    /// as those of any file.
+    pub fn near(&self, digest: Digest) -> io::Result<NearReader> {
+        let blob = self.blobs.get(&digest);
+        let blob = blob.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such blob"))?;
+        Ok(NearReader(match &blob.place {
+            Place::Bytes(bytes) => Way::Bytes(io::Cursor::new(Arc::clone(bytes))),
+            Place::File(folder, name) => Way::File(folder.file(name)?),
+            Place::Split(split) => Way::Split(Box::new(split.read()?)),
+            Place::Spool(file) => Way::Spool(Spooled { file: Arc::clone(file), at: 0 }),
+        }))
+    }
+
     /// A blob from its beginning; when it `verifies`, with an error instead of its last bytes if the
     /// digest is another one.
     pub fn read(&self, digest: Digest, verifies: bool) -> io::Result<Box<dyn Read + Send>> {
@@ -133,6 +146,43 @@ impl Held {
         match verifies {
             true => Ok(Box::new(Verified { reader, left: blob.size, hash: Sha256::new(), digest })),
             false => Ok(reader),
+        }
+    }
+}
+
+/// A blob on this machine.
+pub struct NearReader(Way);
+
+enum Way {
+    Bytes(io::Cursor<Arc<[u8]>>),
+    File(File),
+    Split(Box<Assembled>),
+    Spool(Spooled),
+}
+
+impl NearReader {
+    /// Passes over bytes.
+    pub fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        match &mut self.0 {
+            Way::Bytes(reader) => reader.set_position(reader.position().saturating_add(bytes)),
+            Way::File(file) => {
+                let bytes = i64::try_from(bytes).map_err(io::Error::other)?;
+                file.seek(SeekFrom::Current(bytes))?;
+            }
+            Way::Split(reader) => reader.skip(bytes)?,
+            Way::Spool(reader) => reader.at = reader.at.saturating_add(bytes),
+        }
+        Ok(())
+    }
+}
+
+impl Read for NearReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Way::Bytes(reader) => reader.read(buffer),
+            Way::File(reader) => reader.read(buffer),
+            Way::Split(reader) => reader.read(buffer),
+            Way::Spool(reader) => reader.read(buffer),
         }
     }
 }
@@ -194,5 +244,10 @@ mod tests {
         assert_eq!(read(digest_of(b"other"), false).expect("unverified"), b"layer");
         assert!(read(digest_of(b"other"), true).expect_err("wrong").to_string().contains("changed"));
         assert!(read(digest_of(b"none"), false).is_err());
+        let mut near = held.near(digest_of(b"layer")).expect("there");
+        near.skip(3).expect("passed over");
+        let mut rest = Vec::new();
+        near.read_to_end(&mut rest).expect("read");
+        assert_eq!(rest, b"er");
     }
 }

@@ -26,7 +26,7 @@ mod tests;
 mod upper;
 
 pub use error::Error;
-pub use held::{Held, Made};
+pub use held::{Held, Made, NearReader};
 pub use names::Listed;
 pub use place::Surroundings;
 pub use socket::Saved;

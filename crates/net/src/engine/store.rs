@@ -4,7 +4,7 @@
 use super::Engine;
 use super::beneath::Folder;
 use super::error::Error;
-use super::held::{Held, Layer, Made, Place};
+use super::held::{Held, Layer, Made, Place, digest_of};
 use super::names::{Listed, short};
 use super::upper::Upper;
 use seaworthy_types::Note;
@@ -60,6 +60,18 @@ pub(crate) fn denied(engine: Engine, place: String) -> Error {
         ),
     };
     Error::Denied { engine: engine.name(), place, advice }
+}
+
+/// Bytes that are kept under their digest.
+pub(crate) fn named_so(engine: Engine, digits: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+    match digest_of(&bytes).hex() == digits {
+        true => Ok(bytes),
+        false => Err(Error::Storage {
+            engine: engine.name(),
+            what: format!("`{}`", digits.chars().take(64).collect::<String>()),
+            why: "its bytes do not have the digest they are kept under".into(),
+        }),
+    }
 }
 
 /// Reads a record.

@@ -13,7 +13,7 @@ use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 /// Bytes of one line: a piece of the tar that is no file, as base64.
@@ -209,6 +209,41 @@ impl Assembled {
     }
 }
 
+impl Assembled {
+    /// Passes over bytes; files that lie wholly in them are not opened.
+    pub fn skip(&mut self, mut bytes: u64) -> io::Result<()> {
+        while bytes > 0 {
+            match &mut self.now {
+                Now::Nothing => match self.lines.next()?.as_ref().map(piece).transpose()? {
+                    Some(Piece::File { size, .. }) if size <= bytes => bytes -= size,
+                    Some(piece) => self.open(piece)?,
+                    None => return Err(io::ErrorKind::UnexpectedEof.into()),
+                },
+                Now::Bytes(piece) => {
+                    let left = (piece.get_ref().len() as u64).saturating_sub(piece.position());
+                    piece.set_position(piece.position() + left.min(bytes));
+                    if left <= bytes {
+                        self.now = Now::Nothing;
+                    }
+                    bytes -= left.min(bytes);
+                }
+                Now::File { file, left, wanted, .. } => {
+                    let part = bytes.min(*left);
+                    file.seek(SeekFrom::Current(i64::try_from(part).map_err(io::Error::other)?))?;
+                    // What was not read has no checksum.
+                    *wanted = None;
+                    *left -= part;
+                    bytes -= part;
+                    if *left == 0 {
+                        self.now = Now::Nothing;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Read for Assembled {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
@@ -294,6 +329,14 @@ mod tests {
         let (_root, split) = split(&[("a/x", b"hello")], &lines);
         assert_eq!(whole(&split).expect("whole"), b"headhellotail");
         assert_eq!(split.size().expect("a size"), 13);
+        for at in 0..=13 {
+            let mut rest = Vec::new();
+            let mut tar = split.read().expect("opened");
+            tar.skip(at).expect("there");
+            tar.read_to_end(&mut rest).expect("read");
+            assert_eq!(rest, b"headhellotail"[usize::try_from(at).expect("small")..]);
+        }
+        assert!(split.read().expect("opened").skip(14).is_err());
     }
 
     #[test]

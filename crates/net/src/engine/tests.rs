@@ -136,7 +136,6 @@ fn link(root: &Path, name: &str, to: &str) {
 #[test]
 fn hostile_docker_storage() {
     type Change = fn(&Path, &DockerTree);
-    let record = |tree: &DockerTree| format!("image/overlay2/layerdb/sha256/{}", tree.chain.hex());
     let both: [(Change, &str); 7] = [
         (
             |root, tree| {
@@ -179,7 +178,11 @@ fn hostile_docker_storage() {
             assert!(error.contains(says), "{says}: {error}");
         }
     }
-    // What only one of them asks.
+}
+
+#[test]
+fn hostile_docker_storage_of_one_kind() {
+    let record = |tree: &DockerTree| format!("image/overlay2/layerdb/sha256/{}", tree.chain.hex());
     let (image, _) = broken(|root, tree| write(root, &format!("{}/tar-split.json.gz", record(tree)), "x"));
     assert!(image.expect_err("no gzip").contains("tar-split"));
     let (image, container) = broken(|root, tree| {
@@ -210,6 +213,12 @@ fn hostile_docker_storage() {
         let (image, _) = broken(|root, _| write(root, "image/overlay2/repositories.json", names));
         assert!(image.is_err(), "{names}");
     }
+    let (image, _) = broken(|root, _| {
+        let folder = root.join("image/overlay2/imagedb/content/sha256");
+        let config = fs::read_dir(folder).expect("listed").flatten().next().expect("one");
+        fs::write(config.path(), "{\"rootfs\":{}}").expect("written");
+    });
+    assert!(image.expect_err("another").contains("digest"));
     let (_, container) = broken(|root, _| write(root, "containers/c0ffee/config.v2.json", "{\"ID\":1}"));
     assert!(container.expect_err("no record").contains("containers/c0ffee"));
 }
@@ -293,12 +302,15 @@ fn containerd_tree(namespace: &'static str, drop_layer: bool) -> (tempfile::Temp
     other["digest"] = json!(digest_of(b"not here").to_string());
     let index = json!({ "schemaVersion": 2, "manifests": [other, described] }).to_string();
     blob(index.as_bytes());
-    let target = Node::Bucket(
-        "target",
-        vec![Node::Value("digest", digest_of(index.as_bytes()).to_string().into_bytes())],
-    );
-    let looping = Node::Bucket("target", vec![Node::Value("digest", b"sha256:nonsense".to_vec())]);
-    let chain: &'static str = Box::leak(layer.to_string().into_boxed_str());
+    databases(root, namespace, &layer.to_string(), digest_of(index.as_bytes()));
+    (folder, layer)
+}
+
+/// The two databases of a containerd, and two snapshots; a third one lies below itself.
+fn databases(root: &Path, namespace: &'static str, chain: &str, target: Digest) {
+    let digest = |text: String| Node::Bucket("target", vec![Node::Value("digest", text.into_bytes())]);
+    let (target, looping) = (digest(target.to_string()), digest("sha256:nonsense".into()));
+    let chain: &'static str = Box::leak(chain.to_owned().into_boxed_str());
     let name = |name: &str| Node::Value("name", name.as_bytes().to_vec());
     let text = |key: &'static str, value: &str| Node::Value(key, value.as_bytes().to_vec());
     let snapshots = vec![
@@ -343,7 +355,6 @@ fn containerd_tree(namespace: &'static str, drop_layer: bool) -> (tempfile::Temp
     write(root, &format!("{place}/metadata.db"), database);
     write(root, &format!("{place}/snapshots/1/fs/a"), "low");
     write(root, &format!("{place}/snapshots/2/fs/new"), "n");
-    (folder, layer)
 }
 
 #[test]

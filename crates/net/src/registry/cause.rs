@@ -49,6 +49,9 @@ impl Cause {
             Self::Tls(_) => "Try: does the registry speak plain HTTP? Then --insecure; else check the proxy.",
             Self::Forbidden(_) => "Try: tell the registry's operator; this is a wrong setting or an attack.",
             Self::Proxy(_) => "Try: check HTTPS_PROXY and NO_PROXY.",
+            Self::Connection(_) => {
+                "Try: again later, check the network and proxy settings, or name a mirror; a registry in plain HTTP needs --insecure."
+            }
             _ => "Try: again later, check the network and proxy settings, or name a mirror.",
         }
     }

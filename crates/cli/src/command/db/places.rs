@@ -182,4 +182,10 @@ impl Depot for Writing {
     fn replace_index(&self, bytes: &[u8]) -> io::Result<()> {
         self.0.replace_index(bytes)
     }
+    fn list(&self) -> io::Result<Option<Vec<String>>> {
+        self.0.list()
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
 }
