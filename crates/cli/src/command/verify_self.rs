@@ -32,8 +32,10 @@ const ENVELOPE_BYTES_MAX: u64 = 1 << 20;
 const PIECE_BYTES: usize = 256 << 10;
 /// Media type of the payload.
 const PAYLOAD: &str = "application/vnd.in-toto+json";
+/// Whether something works.
+type Try = fn() -> bool;
 /// What the locked process tries; each must be refused.
-const TRIES: [(&str, fn() -> bool); 4] = [
+const TRIES: [(&str, Try); 4] = [
     ("read files", || File::open("/proc/self/exe").is_ok()),
     ("make files", || std::fs::write("/tmp/seaworthy-was-here", "").is_ok()),
     ("open sockets", || std::net::UdpSocket::bind("127.0.0.1:0").is_ok()),
