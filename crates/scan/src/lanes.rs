@@ -1,13 +1,12 @@
-//! How the locked child reads blobs that lie elsewhere: it asks the parent for pieces over lanes (a
-//! socket pair for words and memory of both for bytes), several at a time. The parent alone talks to the
-//! network and hands out only blobs that the manifest names.
+//! How the locked child reads blobs that lie elsewhere: it asks the parent for pieces over lanes (socket
+//! pairs), several at a time. The parent alone talks to the network and hands out only blobs that the
+//! manifest names.
 //!
 //! A blob is read from its beginning to its end, and the child verifies it. Reading it again begins
 //! anew, passes over what is not wanted and, because the bytes of another day may be others, goes on to
 //! the end: its reader verifies the digest there, and a difference fails the scan.
 
 use crate::protocol::{receive, send};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
@@ -16,11 +15,9 @@ use seaworthy_image::{Blobs, Source};
 use seaworthy_types::{Digest, Note, TargetKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -28,7 +25,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 /// Most lanes of one scan.
 const LANES_MAX: usize = 16;
 /// Bytes of one piece.
-const PIECE_BYTES_MAX: u32 = 512 << 10;
+const PIECE_BYTES_MAX: u32 = 1 << 20;
 /// First bytes of a blob that the child keeps.
 const HEAD_BYTES: usize = 64 << 10;
 /// Bytes of a question.
@@ -114,33 +111,17 @@ enum Answer {
     Failed(String),
 }
 
-/// One end of a lane: words go over the stream, bytes lie on the board. The parent writes there and never
-/// reads; its size is fixed. It is dearer to push bytes through a socket: each goes into memory of the kernel
-/// that is made clean first, and both sides wait for each other whenever its little room is full.
-pub(crate) struct End {
-    stream: UnixStream,
-    board: File,
-}
-
 /// Makes lanes: one end each for the parent and for the child.
-pub(crate) fn pairs(count: usize) -> io::Result<(Vec<End>, Vec<End>)> {
-    let lane = |_| {
-        let (ours, theirs) = UnixStream::pair()?;
-        let board = File::from(memfd_create(c"lane", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-        board.set_len(u64::from(PIECE_BYTES_MAX))?;
-        fcntl_add_seals(&board, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-        let other = End { stream: theirs, board: board.try_clone()? };
-        Ok((End { stream: ours, board }, other))
-    };
-    let pairs: Vec<_> = (0..count.clamp(1, LANES_MAX)).map(lane).collect::<io::Result<_>>()?;
+pub(crate) fn pairs(count: usize) -> io::Result<(Vec<UnixStream>, Vec<UnixStream>)> {
+    let pairs: Vec<_> =
+        (0..count.clamp(1, LANES_MAX)).map(|_| UnixStream::pair()).collect::<Result<_, _>>()?;
     Ok(pairs.into_iter().unzip())
 }
 
 /// Hands the child its ends (SCM_RIGHTS, unix(7)).
-pub(crate) fn hand_over(control: &UnixStream, lanes: &[End]) -> io::Result<()> {
-    let descriptors: Vec<_> =
-        lanes.iter().flat_map(|lane| [lane.stream.as_fd(), lane.board.as_fd()]).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LANES_MAX * 2))];
+pub(crate) fn hand_over(control: &UnixStream, lanes: &[UnixStream]) -> io::Result<()> {
+    let descriptors: Vec<_> = lanes.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LANES_MAX))];
     let mut rights = SendAncillaryBuffer::new(&mut space);
     if !rights.push(SendAncillaryMessage::ScmRights(&descriptors)) {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -150,8 +131,8 @@ pub(crate) fn hand_over(control: &UnixStream, lanes: &[End]) -> io::Result<()> {
 }
 
 /// Takes the child's ends; before the lock, which does not know this call.
-pub(crate) fn take_over(control: &UnixStream) -> io::Result<Vec<End>> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LANES_MAX * 2))];
+pub(crate) fn take_over(control: &UnixStream) -> io::Result<Vec<UnixStream>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LANES_MAX))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     recvmsg(control, &mut [IoSliceMut::new(&mut byte)], &mut rights, RecvFlags::CMSG_CLOEXEC)?;
@@ -159,11 +140,7 @@ pub(crate) fn take_over(control: &UnixStream) -> io::Result<Vec<End>> {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
     });
-    let mut descriptors = descriptors.flatten();
-    let mut lanes = Vec::new();
-    while let (Some(stream), Some(board)) = (descriptors.next(), descriptors.next()) {
-        lanes.push(End { stream: UnixStream::from(stream), board: File::from(board) });
-    }
+    let lanes: Vec<UnixStream> = descriptors.flatten().map(|fd: OwnedFd| UnixStream::from(fd)).collect();
     if lanes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(lanes) }
 }
 
@@ -176,38 +153,23 @@ pub(crate) struct Lanes {
 }
 
 struct Lane {
-    end: End,
-    /// What lies on the board; the parent's reader stands at its end.
-    held: Option<Held>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    digest: Digest,
-    start: u64,
-    bytes: u64,
-}
-
-impl Held {
-    /// Whether the bytes from here on are at hand, or the next to come.
-    fn reaches(&self, digest: Digest, offset: u64) -> bool {
-        self.digest == digest && (self.start..=self.start.saturating_add(self.bytes)).contains(&offset)
-    }
+    stream: UnixStream,
+    /// Where the parent's reader of this lane stands.
+    at: Option<(Digest, u64)>,
 }
 
 impl Lanes {
-    pub(crate) fn new(ends: Vec<End>, is_near: bool) -> Self {
-        let free = ends.into_iter().map(|end| Lane { end, held: None }).collect();
+    pub(crate) fn new(streams: Vec<UnixStream>, is_near: bool) -> Self {
+        let free = streams.into_iter().map(|stream| Lane { stream, at: None }).collect();
         Self { free: Mutex::new(free), freed: Condvar::new(), is_near }
     }
 
     /// The lane that stands where reading goes on, or the one that was longest unused.
-    fn take(&self, digest: Digest, offset: u64) -> Lane {
+    fn take(&self, at: (Digest, u64)) -> Lane {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let place =
-                free.iter().position(|lane| lane.held.is_some_and(|held| held.reaches(digest, offset)));
-            let place = place.or_else(|| self.nearest(&free, digest, offset));
+            let place = free.iter().position(|lane| lane.at == Some(at));
+            let place = place.or_else(|| self.nearest(&free, at));
             if let Some(place) = place.or(if free.is_empty() { None } else { Some(0) }) {
                 return free.remove(place);
             }
@@ -216,9 +178,8 @@ impl Lanes {
     }
 
     /// A lane of the same blob that only has to go on.
-    fn nearest(&self, free: &[Lane], digest: Digest, offset: u64) -> Option<usize> {
-        let stands = |lane: &Lane| lane.held.map(|held| (held.digest, held.start.saturating_add(held.bytes)));
-        let before = |lane: &Lane| stands(lane).filter(|(of, at)| *of == digest && *at <= offset);
+    fn nearest(&self, free: &[Lane], at: (Digest, u64)) -> Option<usize> {
+        let before = |lane: &Lane| lane.at.filter(|(digest, stands)| *digest == at.0 && *stands <= at.1);
         let before = free.iter().enumerate().filter_map(|(place, lane)| Some((before(lane)?.1, place)));
         before.max().map(|(_, place)| place).filter(|_| self.is_near)
     }
@@ -228,40 +189,27 @@ impl Lanes {
         self.freed.notify_one();
     }
 
-    /// Bytes of a blob; `ahead` says how many are fetched at once when none are at hand.
-    fn ask(&self, digest: Digest, offset: u64, buffer: &mut [u8], ahead: u32) -> io::Result<usize> {
-        let mut lane = self.take(digest, offset);
-        let asked = lane.ask(digest, offset, buffer, ahead);
+    fn ask(&self, digest: Digest, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut lane = self.take((digest, offset));
+        let asked = lane.ask(digest, offset, buffer);
+        lane.at = asked.as_ref().ok().map(|count| (digest, offset + *count as u64));
         self.give_back(lane);
         asked
     }
 }
 
 impl Lane {
-    fn ask(&mut self, digest: Digest, offset: u64, buffer: &mut [u8], ahead: u32) -> io::Result<usize> {
-        if let Some(count) = self.at_hand(digest, offset, buffer)? {
-            return Ok(count);
-        }
-        self.held = None;
-        send(&mut self.end.stream, &Question { digest, offset, bytes: ahead.min(PIECE_BYTES_MAX) })?;
-        match receive(&mut self.end.stream, 64 << 10)? {
+    fn ask(&mut self, digest: Digest, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = u32::try_from(buffer.len()).unwrap_or(u32::MAX).min(PIECE_BYTES_MAX);
+        send(&mut self.stream, &Question { digest, offset, bytes })?;
+        match receive(&mut self.stream, 64 << 10)? {
             Answer::Failed(what) => Err(io::Error::other(what)),
-            Answer::Bytes(bytes) => {
-                self.held = Some(Held { digest, start: offset, bytes: u64::from(bytes) });
-                let count = self.at_hand(digest, offset, buffer)?;
-                count.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+            Answer::Bytes(count) => {
+                let target = usize::try_from(count).ok().and_then(|count| buffer.get_mut(..count));
+                let target = target.ok_or(io::ErrorKind::InvalidData)?;
+                self.stream.read_exact(target)?;
+                if target.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(target.len()) }
             }
-        }
-    }
-
-    fn at_hand(&self, digest: Digest, offset: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let Some(held) = self.held.filter(|held| held.reaches(digest, offset)) else { return Ok(None) };
-        let at = offset.saturating_sub(held.start);
-        let left = usize::try_from(held.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
-        let count = buffer.len().min(left);
-        match buffer.get_mut(..count).filter(|target| !target.is_empty()) {
-            Some(target) => self.end.board.read_exact_at(target, at).map(|()| Some(count)),
-            None => Ok(None),
         }
     }
 }
@@ -288,9 +236,7 @@ impl Blob {
     fn of_head(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         if self.head.get().is_none() {
             let mut head = vec![0; usize::try_from(self.size).unwrap_or(usize::MAX).min(HEAD_BYTES)];
-            // No more than that: the reading itself may be long after.
-            let ahead = u32::try_from(head.len()).unwrap_or(u32::MAX);
-            let count = self.lanes.ask(self.digest, 0, &mut head, ahead)?;
+            let count = self.lanes.ask(self.digest, 0, &mut head)?;
             head.truncate(count);
             // Another thread may have been quicker.
             let _ = self.head.set(head);
@@ -313,7 +259,7 @@ impl Source for Blob {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
         match buffer.get_mut(..wanted) {
-            Some(buffer) if wanted > 0 => self.lanes.ask(self.digest, offset, buffer, PIECE_BYTES_MAX),
+            Some(buffer) if wanted > 0 => self.lanes.ask(self.digest, offset, buffer),
             _ => Ok(0),
         }
     }
@@ -354,17 +300,18 @@ impl Desk {
     }
 
     /// Answers questions until the child closes its end.
-    pub(crate) fn serve(&self, lane: End) {
-        let End { mut stream, board } = lane;
+    pub(crate) fn serve(&self, mut lane: UnixStream) {
         let mut reading: Option<Reading<'_>> = None;
         let mut buffer = Vec::new();
-        while let Ok(question) = receive::<Question>(&mut stream, QUESTION_BYTES_MAX) {
-            let piece = self.piece(&question, &mut reading, &mut buffer);
-            let said = match piece.and_then(|()| board.write_all_at(&buffer, 0)) {
+        while let Ok(question) = receive::<Question>(&mut lane, QUESTION_BYTES_MAX) {
+            let said = match self.piece(&question, &mut reading, &mut buffer) {
                 Ok(()) => Answer::Bytes(u32::try_from(buffer.len()).unwrap_or(0)),
-                Err(error) => Answer::Failed(error.to_string()),
+                Err(error) => {
+                    buffer.clear();
+                    Answer::Failed(error.to_string())
+                }
             };
-            if send(&mut stream, &said).is_err() {
+            if send(&mut lane, &said).and_then(|()| lane.write_all(&buffer)).is_err() {
                 break;
             }
         }

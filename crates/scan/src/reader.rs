@@ -77,7 +77,7 @@ fn elsewhere(
     requests: &mut UnixStream,
     hello: &Hello,
     resolved: &Resolved,
-    lanes: Vec<lanes::End>,
+    lanes: Vec<UnixStream>,
 ) -> Result<Vec<Note>, Failure> {
     channel.tell(&Reply::Kind(resolved.kind))?;
     let blobs = Arc::new(Asked(Arc::new(Lanes::new(lanes, resolved.is_near))));
