@@ -160,12 +160,26 @@ mod tests {
         );
     }
 
-    /// Written by `openssl genpkey -algorithm ed25519` (version 1), and RFC 8410, section 10.3 (version 2).
+    /// Version 1 as `openssl genpkey -algorithm ed25519` writes it (the key of RFC 8410, section 10.3), and
+    /// version 2 of RFC 5958 with the public key beside it, in today's tag and in an older one.
     #[test]
     fn keys_of_others_are_read() {
         let one = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
         let public = PrivateKey::parse_pem(one).expect("read").public();
         assert_eq!(public.to_string(), "seaworthy-key-1 Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=");
+        let (seed, public) = ([7; 32], PrivateKey::from_seed(&[7; 32]).expect("a key").public());
+        for tagged in [[0x51, 0x81, 0x21, 0].as_slice(), &[0x53, 0xa1, 0x23, 0x03, 0x21, 0]] {
+            let (length, tag) = (tagged[0], &tagged[1..]);
+            let mut der = vec![0x30, length, 0x02, 0x01, 0x01];
+            der.extend_from_slice(&PKCS8_HEAD[5..]);
+            der.extend([seed.as_slice(), tag, &public.0].concat());
+            let pem = format!("{PEM_BEGIN}\n{}\n{PEM_END}\n", STANDARD.encode(&der));
+            assert_eq!(PrivateKey::parse_pem(&pem).expect("version 2").public(), public);
+            // A public key that is not the private one's.
+            *der.last_mut().expect("bytes") ^= 1;
+            let pem = format!("{PEM_BEGIN}\n{}\n{PEM_END}\n", STANDARD.encode(&der));
+            assert!(PrivateKey::parse_pem(&pem).is_err());
+        }
     }
 
     #[test]
