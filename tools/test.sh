@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 shared=${SEAWORTHY_SHARED:-$(pwd)/../shared}
 recipe=$shared/images/make.sh
-packages=(build-essential xz-utils libxml2-utils strace debootstrap ca-certificates openssl
+packages=(build-essential xz-utils libxml2-utils strace debootstrap ca-certificates openssl curl
   docker.io containerd runc podman busybox-static skopeo docker-registry apache2-utils
   e2fsprogs xfsprogs qemu-utils squashfs-tools dosfstools fdisk python3-venv)
 missing=()
@@ -26,14 +26,15 @@ if [ ${#missing[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# Real servers that are no Debian packages: an emulator of S3, and a registry that knows referrers.
+# Real servers that are no Debian packages: an emulator of S3, and a registry that knows referrers (Go as new
+# as its go.mod says, and modules from the network).
 servers=$(pwd)/target/servers
 mkdir -p "$servers"
 if [ ! -x "$servers/moto/bin/moto_server" ]; then
   { python3 -m venv "$servers/moto" && "$servers/moto/bin/pip" install -q 'moto[server]==5.2.5'; } \
     >"$servers/moto.log" 2>&1 || { tail -3 "$servers/moto.log"; echo "SKIPPED: moto could not be installed"; }
 fi
-(cd tools/registry && go build -o "$servers/refreg" .) >"$servers/refreg.log" 2>&1 \
+go build -C tools/registry -trimpath -o "$servers/refreg" . >"$servers/refreg.log" 2>&1 \
   || { tail -3 "$servers/refreg.log"; echo "SKIPPED: the registry with referrers could not be built"; }
 [ -x "$servers/moto/bin/moto_server" ] && export SEAWORTHY_MOTO=$servers/moto/bin/moto_server
 [ -x "$servers/refreg" ] && export SEAWORTHY_REFERRERS_REGISTRY=$servers/refreg
@@ -56,13 +57,6 @@ for kind in "${kinds[@]}"; do
     || { tail -5 "target/image-$kind.log"; echo "SKIPPED: the real image $kind could not be made"; }
   ended
 done
-
-# A registry with the referrers API: Go as new as its go.mod says, and modules from the network.
-export SEAWORTHY_REFERRERS_REGISTRY=${SEAWORTHY_REFERRERS_REGISTRY:-$(pwd)/target/referrers-registry}
-if [ ! -x "$SEAWORTHY_REFERRERS_REGISTRY" ]; then
-  go build -C tools/registry -trimpath -o "$SEAWORTHY_REFERRERS_REGISTRY" . 2>target/referrers-registry.log \
-    || echo "SKIPPED: the registry with referrers could not be built (target/referrers-registry.log)"
-fi
 
 # The release, built twice in different folders: the same bytes, or this fails.
 cargo xtask release --check --into target/dist
