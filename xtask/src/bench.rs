@@ -1,13 +1,17 @@
 //! `cargo xtask bench`: the scanner against the floor and against peers on PATH, measured in the same
 //! run, printed as ratios. The floor is a program of our own that only does what nobody can leave
 //! out: hash the archive, or inflate and hash its layers, with the same libraries. OCI archives are also
-//! scanned from a registry on the loopback.
+//! scanned from a registry on the loopback. The kind `host` stands for all images of an engine.
 
+mod engine;
 mod registry;
 
 use crate::measure::{Sample, best, measure};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+
+/// In place of an image's kind: all images of an engine.
+const HOST: &str = "host";
 
 /// What `bench` may be told.
 pub struct Options {
@@ -65,6 +69,10 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let kinds = kinds(options)?;
     for kind in &kinds {
+        if kind == HOST {
+            bench.host(&options.images.join("debian-plain.tar"))?;
+            continue;
+        }
         bench.image(kind, &options.images.join(format!("{kind}.tar")), "hash")?;
         bench.image(
             &format!("{kind} (OCI, gzip)"),
@@ -91,6 +99,7 @@ fn kinds(options: &Options) -> Result<Vec<String>> {
     if kinds.is_empty() {
         bail!("no images in {}", folder.display());
     }
+    kinds.push(HOST.to_owned());
     Ok(kinds)
 }
 
@@ -120,6 +129,15 @@ impl Bench {
             std::fs::read_dir(&folder)?.filter_map(|e| Some(e.ok()?.metadata().ok()?.len())).sum();
         println!("database from {feeds}: {}, {:.1} MB on disk\n", sample.text(), bytes as f64 / 1e6);
         Ok(())
+    }
+
+    fn host(&self, base: &Path) -> Result<()> {
+        if !base.is_file() {
+            println!("all images of a host: not measured: {} is not there", base.display());
+            return Ok(());
+        }
+        let (program, db) = (self.text(&self.program), self.text(&self.work.join("db")));
+        engine::measured(&program, &db, &self.work, base, self.runs)
     }
 
     fn image(&self, label: &str, path: &Path, floor: &str) -> Result<()> {

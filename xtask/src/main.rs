@@ -26,7 +26,7 @@ cargo xtask TASK
   fuzz        run the fuzz targets on seeds from the cases
               (TARGET…, --seconds N, --memory-mb N, --build-only)
   bench       measure scans against the floor and against peers on PATH
-              (--images FOLDER, --runs N, --feeds FOLDER, KIND…)
+              (--images FOLDER, --runs N, --feeds FOLDER, KIND…; `host`: all images of an engine)
   accuracy    compare a scan with an independent judge and with peers on PATH
               (--image FILE, --db FOLDER, --shared FOLDER, --program FILE, --details)
   release     build the static program from the last commit, with SBOM and provenance
