@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// All buffers of the scan together, in bytes (`--max-memory`).
     pub memory_bytes_max: u64,
-    /// A file up to this size is handed to units whole; above it they get random access. Large enough for the
-    /// shared libraries that come with numpy: random access into a layer that comes over a network fetches
-    /// the layer once more.
+    /// A file up to this size is handed to units whole; above it they get random access.
     pub file_bytes_whole_max: u64,
     /// A text or JSON record above this size is not parsed but noted as a gap.
     pub record_bytes_max: u64,
@@ -54,7 +52,7 @@ impl Default for Limits {
         const MIB: u64 = 1 << 20;
         Self {
             memory_bytes_max: 160 * MIB,
-            file_bytes_whole_max: 32 * MIB,
+            file_bytes_whole_max: 24 * MIB,
             record_bytes_max: 24 * MIB,
             layer_entries_max: 4_000_000,
             layer_bytes_max: 64 << 30,
@@ -78,7 +76,7 @@ impl Limits {
         let share = (memory_bytes_max / 6).clamp(1 << 20, 256 << 20);
         Self {
             memory_bytes_max,
-            file_bytes_whole_max: (memory_bytes_max / 5).clamp(1 << 20, 256 << 20),
+            file_bytes_whole_max: share,
             record_bytes_max: share,
             packages_max: (memory_bytes_max / PACKAGE_BYTES).max(1_000),
             ..Self::default()
