@@ -6,6 +6,7 @@
 use crate::registry::cause::Cause;
 use crate::registry::error::clip;
 use crate::registry::place::Place;
+use crate::registry::redirect::{Astray, Trail};
 use crate::registry::send::retry_after;
 use crate::registry::url::Url;
 use crate::registry::{Options, Proxies, World};
@@ -16,7 +17,6 @@ use std::time::Duration;
 use ureq::http::{Method, Request, Response};
 use ureq::{Body, SendBody};
 
-const REDIRECTS_MAX: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A server that hangs costs the whole patience each time.
 const TRIES_OF_TIMEOUTS: u32 = 2;
@@ -278,39 +278,22 @@ impl Web {
     /// One try: sent, redirects followed, status judged. 304, 404, 410, 412 and 416 are answers.
     pub(crate) fn ask(&self, wanted: &Wanted<'_>) -> Result<Answer, Attempt> {
         let place = self.place(&wanted.url);
-        let home = place.base.origin();
         let mut url = wanted.url.clone();
-        let mut seen = vec![url.whole()];
-        let mut is_home = true;
+        let mut trail = Trail::new(&place, &url);
+        let is_write = !matches!(wanted.method, Method::GET | Method::HEAD);
         loop {
-            let answer = self.send(wanted, &place, &url, is_home)?;
+            let answer = self.send(wanted, &place, &url, trail.is_home())?;
             if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
                 return self.judge(wanted, answer);
             }
-            let refuse =
-                |to: String, reason| Attempt::Final(WebError::Redirect { url: wanted.shown(), to, reason });
-            let Some(next) = url.join(&answer.header("location").unwrap_or_default()) else {
-                return Err(refuse("nowhere".into(), "it names no http(s) address"));
+            let location = answer.header("location").unwrap_or_default();
+            let next = match url.join(&location).filter(|_| is_write) {
+                Some(next) => Err(Astray::new(&next, "what is written goes to the address that was named")),
+                None => trail.next(&url, &location),
             };
-            let is_write = !matches!(wanted.method, Method::GET | Method::HEAD);
-            if is_write {
-                return Err(refuse(next.shown(), "what is written goes to the address that was named"));
-            }
-            if place.base.is_https && !next.is_https {
-                return Err(refuse(next.shown(), "it leads from https to plain http"));
-            }
-            if seen.contains(&next.whole()) {
-                return Err(refuse(next.shown(), "it leads in a circle"));
-            }
-            if seen.len() > REDIRECTS_MAX {
-                return Err(refuse(next.shown(), "it is the sixth redirect"));
-            }
-            is_home &= next.origin() == home;
-            if !is_home && place.permit.check_literal(&next.host).is_err() {
-                return Err(refuse(next.shown(), "it leads to an address on or beside this machine"));
-            }
-            seen.push(next.whole());
-            url = next;
+            url = next.map_err(|Astray { to, reason }| {
+                Attempt::Final(WebError::Redirect { url: wanted.shown(), to, reason })
+            })?;
         }
     }
 

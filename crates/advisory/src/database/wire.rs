@@ -3,6 +3,25 @@
 
 use super::stored::Malformed;
 
+/// A number in little-endian base 128, byte by byte; one of more than 64 bits is what `over` says.
+#[inline]
+pub fn number<E>(mut byte: impl FnMut() -> Result<u8, E>, over: impl FnOnce() -> E) -> Result<u64, E> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = byte()?;
+        let part = u64::from(byte & 0x7f);
+        let placed = part << shift;
+        if placed >> shift != part {
+            break;
+        }
+        value |= placed;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(over())
+}
+
 /// What is left of the bytes.
 pub struct Wire<'a> {
     rest: &'a [u8],
@@ -21,20 +40,7 @@ impl<'a> Wire<'a> {
     }
     /// An unsigned number of at most 64 bits.
     pub fn number(&mut self) -> Result<u64, Malformed> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let part = u64::from(byte & 0x7f);
-            let placed = part << shift;
-            if placed >> shift != part {
-                return Err(Malformed);
-            }
-            value |= placed;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(Malformed)
+        number(|| self.byte(), || Malformed)
     }
     /// So many bytes.
     pub fn take(&mut self, length: u64) -> Result<&'a [u8], Malformed> {

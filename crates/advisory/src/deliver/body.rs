@@ -12,6 +12,7 @@
 
 use super::fault::{Fault, damaged};
 use super::record::{KEY_BYTES_MAX, Owned, Record, VALUE_BYTES_MAX, put_number};
+use crate::database::wire;
 use std::io::{BufRead, BufReader, Read, Write};
 
 /// A block ends with the record that passes one of these.
@@ -56,20 +57,7 @@ impl<R: BufRead> Input<R> {
     }
     /// A number.
     pub fn number(&mut self) -> Result<u64, Fault> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let part = u64::from(byte & 0x7f);
-            let placed = part << shift;
-            if placed >> shift != part {
-                break;
-            }
-            value |= placed;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(damaged("a number has more than 64 bits"))
+        wire::number(|| self.byte(), || damaged("a number has more than 64 bits"))
     }
     /// So many bytes in place of what `bytes` holds; memory grows with what is there, not with what is said.
     pub fn bytes(&mut self, length: u64, bytes_max: u64, bytes: &mut Vec<u8>) -> Result<(), Fault> {
@@ -245,9 +233,9 @@ impl Unblocks {
 }
 
 fn number(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut wire = crate::database::wire::Wire::new(bytes.get(*at..)?);
-    let value = wire.number().ok()?;
-    *at = bytes.len() - wire.left();
+    let mut rest = wire::Wire::new(bytes.get(*at..)?);
+    let value = rest.number().ok()?;
+    *at = bytes.len() - rest.left();
     Some(value)
 }
 

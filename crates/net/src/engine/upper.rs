@@ -93,17 +93,7 @@ impl Written {
 impl Upper {
     /// Writes the tar.
     pub fn write(&self) -> io::Result<Written> {
-        let mut walk = Walk {
-            upper: self,
-            is_rootless: self.is_rootless,
-            out: Spool::new(BYTES_MAX)?,
-            entries: 0,
-            links: BTreeMap::new(),
-            counts: Counts::default(),
-            notes: Vec::new(),
-            left_out: 0,
-            buffer: vec![0; 256 << 10],
-        };
+        let mut walk = Walk::new(self, Spool::new(BYTES_MAX)?);
         // Paths of folders still to be walked, the next one last.
         let mut pending = vec![Vec::new()];
         while let Some(path) = pending.pop() {
@@ -180,7 +170,6 @@ fn is_whiteout(kind: FileType, stat: &Stat) -> bool {
 
 struct Walk<'u> {
     upper: &'u Upper,
-    is_rootless: bool,
     out: Spool,
     entries: u64,
     links: BTreeMap<(u64, u64), Vec<u8>>,
@@ -206,7 +195,20 @@ fn head<'h>(name: &'h [u8], kind: Kind, stat: &Stat) -> Head<'h> {
     }
 }
 
-impl Walk<'_> {
+impl<'u> Walk<'u> {
+    fn new(upper: &'u Upper, out: Spool) -> Self {
+        Self {
+            upper,
+            out,
+            entries: 0,
+            links: BTreeMap::new(),
+            counts: Counts::default(),
+            notes: Vec::new(),
+            left_out: 0,
+            buffer: vec![0; 256 << 10],
+        }
+    }
+
     fn remark(&mut self, note: Note) {
         if self.notes.len() < NOTES_MAX { self.notes.push(note) } else { self.left_out += 1 }
     }
@@ -313,11 +315,11 @@ impl Walk<'_> {
         let full = [path, b"/"].concat();
         head(&full, Kind::Folder, stat).write(&mut self.out, 0)?;
         let Ok(opened) = folder.folder(name) else { return Ok(()) };
-        if attribute(&opened, OPAQUE, self.is_rootless).is_some_and(|value| value == b"y") {
+        if attribute(&opened, OPAQUE, self.upper.is_rootless).is_some_and(|value| value == b"y") {
             let marker = [path, b"/.wh..wh..opq"].concat();
             head(&marker, Kind::File, stat).write(&mut self.out, 0)?;
         }
-        if attribute(&opened, REDIRECT, self.is_rootless).is_some() {
+        if attribute(&opened, REDIRECT, self.upper.is_rootless).is_some() {
             let detail = "the folder was renamed since the container was made: what it holds from before is not \
                           seen here, only under its old name";
             self.remark(Note::gap("container-folder-renamed", UNIT, shown(path), detail));
@@ -348,7 +350,7 @@ impl Walk<'_> {
             }
         };
         let meta = file.metadata()?;
-        if meta.len() == 0 && attribute(&file, WHITED, self.is_rootless).is_some() {
+        if meta.len() == 0 && attribute(&file, WHITED, self.upper.is_rootless).is_some() {
             return self.whiteout(name, path, stat);
         }
         self.tell(path, Some(stat.st_mode).filter(|_| meta.len() > 0));
@@ -363,8 +365,8 @@ impl Walk<'_> {
             }
         }
         let mut source = file;
-        if let Some(value) = attribute(&source, METACOPY, self.is_rootless) {
-            let elsewhere = attribute(&source, REDIRECT, self.is_rootless);
+        if let Some(value) = attribute(&source, METACOPY, self.upper.is_rootless) {
+            let elsewhere = attribute(&source, REDIRECT, self.upper.is_rootless);
             match self.upper.content_below(&redirected(path, elsewhere.as_deref())) {
                 Some(below) => source = below,
                 None => {
@@ -646,17 +648,7 @@ mod tests {
         let file = File::create(root.path().join("log")).expect("a file");
         file.write_all_at(&[1; 1_000], 0).expect("written");
         let upper = Upper { folder: opened(root.path()), lowers: Vec::new(), is_rootless: false };
-        let mut walk = Walk {
-            upper: &upper,
-            is_rootless: false,
-            out: Spool::new(1 << 20).expect("a file"),
-            entries: 0,
-            links: BTreeMap::new(),
-            counts: Counts::default(),
-            notes: Vec::new(),
-            left_out: 0,
-            buffer: vec![0; 256 << 10],
-        };
+        let mut walk = Walk::new(&upper, Spool::new(1 << 20).expect("a file"));
         // More is expected than there is.
         assert!(
             walk.copy(&File::open(root.path().join("log")).expect("opened"), b"log", 0, 1_500)

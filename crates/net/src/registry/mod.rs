@@ -21,6 +21,7 @@ pub mod media;
 mod options;
 pub(crate) mod place;
 mod push;
+pub(crate) mod redirect;
 mod secret;
 pub(crate) mod send;
 #[cfg(test)]

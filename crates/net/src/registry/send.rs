@@ -6,6 +6,7 @@ use super::client::Client;
 use super::error::{Error, clip};
 use super::keyring::with_authorization;
 use super::place::Place;
+use super::redirect::{Astray, Trail};
 use super::secret::Secret;
 use super::url::Url;
 use seaworthy_types::{Date, Timestamp};
@@ -13,7 +14,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 use ureq::http::{Method, Request, Response};
 
-const REDIRECTS_MAX: usize = 5;
 /// From this size on a body waits for the word that it is wanted.
 const EXPECT_BYTES: u64 = 1 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -193,11 +193,9 @@ impl Client {
         pass: Option<&Secret>,
         mut part: Option<&mut Part<'_>>,
     ) -> Result<Answer, Attempt> {
-        let home = wanted.place.base.origin();
         let mut url = wanted.url.clone();
         // An upload may go elsewhere from its beginning.
-        let mut is_home = url.origin() == home;
-        let mut seen = vec![url.whole()];
+        let mut trail = Trail::new(wanted.place, &url);
         loop {
             let mut builder = Request::builder().method(wanted.method.clone()).uri(url.whole());
             if !wanted.accept.is_empty() {
@@ -206,6 +204,7 @@ impl Client {
             for (name, value) in &wanted.headers {
                 builder = builder.header(*name, value);
             }
+            let is_home = trail.is_home();
             let header = pass.filter(|_| is_home).cloned();
             let builder = with_authorization(builder, header);
             let answer = match part.as_deref_mut() {
@@ -221,29 +220,11 @@ impl Client {
                 return Ok(answer);
             }
             let location = answer.header("location").unwrap_or_default();
-            let refuse = |to: String, reason| {
+            let next = trail.next(&url, &location).map_err(|Astray { to, reason }| {
                 let (what, host) = (wanted.what.clone(), url.authority());
                 Attempt::Final(Error::Redirect { what, host, to, reason })
-            };
-            let Some(next) = url.join(&location) else {
-                return Err(refuse("nowhere".into(), "it names no http(s) address"));
-            };
-            if wanted.place.base.is_https && !next.is_https {
-                return Err(refuse(next.shown(), "it leads from https to plain http"));
-            }
-            if seen.contains(&next.whole()) {
-                return Err(refuse(next.shown(), "it leads in a circle"));
-            }
-            if seen.len() > REDIRECTS_MAX {
-                return Err(refuse(next.shown(), "it is the sixth redirect"));
-            }
-            is_home &= next.origin() == home;
-            let forbidden = wanted.place.permit.check_literal(&next.host);
-            if !is_home && forbidden.is_err() {
-                return Err(refuse(next.shown(), "it leads to an address on or beside this machine"));
-            }
+            })?;
             drain(answer);
-            seen.push(next.whole());
             url = next;
         }
     }
